@@ -1,0 +1,531 @@
+"""A probe put to an object, and what it answers.
+
+This runs beside student code, in the sandbox or in the student's own notebook, and
+knows questions only: it never imports the judge, and nothing here says what is
+right. An answer is a tree (`records`) of three parts:
+
+    {"error": None or {"type", "message", "lines"}, "facts": {…}, "arrays": {…}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+Action = Callable[[dict, dict], tuple[dict, dict]]
+ACTIONS: dict[str, Action] = {}
+MESSAGE_LIMIT = 2000
+
+
+class Refusal(Exception):
+    """The object cannot be asked this: a sentence that the student understands."""
+
+
+def action(function: Action) -> Action:
+    """Registers `function(spec, namespace) -> (facts, arrays)` under its name."""
+    ACTIONS[function.__name__] = function
+    return function
+
+
+def answer(probe: dict, namespace: dict[str, Any]) -> dict:
+    """Puts one probe to the objects in `namespace`; never raises.
+
+    Args:
+        probe: a tree with `action` and `spec`.
+        namespace: the notebook's names.
+
+    Returns:
+        The answer as a tree.
+    """
+    import keras
+
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("float32")
+        with _quiet(), full_precision():
+            facts, arrays = ACTIONS[probe["action"]](probe["spec"], namespace)
+        return {"error": None, "facts": facts, "arrays": arrays}
+    except BaseException as error:  # noqa: BLE001 - SystemExit is a student's too
+        return {"error": describe(error), "facts": {}, "arrays": {}}
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def full_precision():
+    """Turns TF32 off: its errors of 1e-3 would hide mistakes."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.config import experimental as settings
+
+    before = settings.tensor_float_32_execution_enabled()
+    settings.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        settings.enable_tensor_float_32_execution(before)
+
+
+@contextlib.contextmanager
+def _quiet():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+# --- errors, told by the student's own lines --------------------------------------
+
+_OURS = os.path.dirname(os.path.abspath(__file__))
+_LIBRARIES = tuple(
+    {os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__))}
+)
+_KERAS_WRAPPER = re.compile(
+    r"Exception encountered when calling .*?\n\n(?:\x1b\[1m)?(.*?)(?:\x1b\[0m)?"
+    r"\n\nArguments received by",
+    re.DOTALL,
+)
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def describe(error: BaseException) -> dict:
+    """Returns an exception as facts: its type, its sentence, the student's lines."""
+    return {
+        "type": type(error).__name__,
+        "message": _sentence(error),
+        "lines": _own_lines(error),
+    }
+
+
+def _sentence(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - a student's __str__ may raise anything
+        return ""
+    wrapped = _KERAS_WRAPPER.search(text)
+    text = _ANSI.sub("", wrapped.group(1) if wrapped else text)
+    return text.strip()[:MESSAGE_LIMIT]
+
+
+def _own_lines(error: BaseException) -> list[list]:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        [str(frame.filename), int(frame.lineno or 0), (frame.line or "").strip()[:200]]
+        for frame in frames
+        if not frame.filename.startswith((_OURS, *_LIBRARIES, "<frozen"))
+        and "site-packages" not in frame.filename
+        and "__autograph_generated_file" not in frame.filename
+    ]
+    return own[-4:]
+
+
+# --- making things ----------------------------------------------------------------
+
+
+def find(spec: dict, namespace: dict[str, Any]) -> Any:
+    """Returns the object that a probe is about, looked up by its name."""
+    name = spec["target"]
+    if name not in namespace:
+        raise Refusal(f"There is no `{name}` in the notebook.")
+    target = namespace[name]
+    if not callable(target):
+        raise Refusal(f"`{name}` cannot be called: it is {_a(type(target).__name__)}.")
+    return target
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
+
+
+def make(spec: dict, namespace: dict[str, Any]) -> Callable:
+    """Returns what the probe calls: the function itself, or a layer made of the class."""
+    target = find(spec, namespace)
+    if "construct" not in spec:
+        return target
+    return settle(construct(target, spec), spec)
+
+
+def construct(cls: Callable, spec: dict):
+    """Makes a layer, under the dtype policy that the probe names."""
+    import keras
+
+    if "global_policy" in spec:
+        keras.config.set_dtype_policy(spec["global_policy"])
+    layer = cls(**spec["construct"])
+    if not isinstance(layer, keras.layers.Layer):
+        raise Refusal(f"`{spec['target']}` does not make a Keras layer.")
+    return layer
+
+
+def settle(layer, spec: dict):
+    """Gives a layer the probe's weights; a first call has it make its own."""
+    if spec.get("weights"):
+        args, named = arguments(spec["calls"][0])
+        layer(*args, **named)
+        assign(layer, spec["weights"])
+    return layer
+
+
+def lookup(layer, path: str):
+    """Returns the variable at a dotted attribute path, such as `query.kernel`."""
+    import keras
+
+    node, walked = layer, type(layer).__name__
+    for part in path.split("."):
+        node = getattr(node, part, None)
+        if node is None:
+            kind = "weight" if part in WEIGHT_NAMES else "sublayer or weight"
+            raise Refusal(f"{walked} has no {kind} `{part}`.")
+        walked = f"{walked}.{part}"
+    if not isinstance(node, keras.Variable):
+        raise Refusal(f"`{walked}` is not a weight but {_a(type(node).__name__)}.")
+    return node
+
+
+WEIGHT_NAMES = frozenset({"kernel", "bias", "gamma", "beta"})
+
+
+def assign(layer, weights: dict[str, np.ndarray]) -> None:
+    """Transplants arrays into a layer's weights, reshaped in C order."""
+    for path, array in weights.items():
+        variable = lookup(layer, path)
+        if int(np.prod(variable.shape)) != array.size:
+            raise Refusal(
+                f"`{path}` has shape {tuple(variable.shape)}; "
+                f"expected {array.size} numbers, as in {array.shape}."
+            )
+        variable.assign(array.reshape(tuple(variable.shape)))
+
+
+# --- arguments and results --------------------------------------------------------
+
+
+def tensor(value: Any, dtype: str | None = None) -> Any:
+    """Returns arrays as backend tensors, floats in `dtype`; other values as they are."""
+    import keras
+
+    if not isinstance(value, np.ndarray):
+        return value
+    if dtype and value.dtype.kind == "f":
+        return keras.ops.cast(keras.ops.convert_to_tensor(value), dtype)
+    return keras.ops.convert_to_tensor(value)
+
+
+def arguments(call: dict, convert: Callable = tensor) -> tuple[list, dict]:
+    """Returns a call's positional and named arguments, arrays converted."""
+    dtype = call.get("dtype")
+    args = [convert(value, dtype) for value in call.get("args", [])]
+    named = {key: convert(v, dtype) for key, v in call.get("kwargs", {}).items()}
+    return args, named
+
+
+def leaves(result: Any) -> list[Any]:
+    """Returns a result's tensors in order, a tuple or list unpacked."""
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def numbers(value: Any) -> np.ndarray:
+    """Returns a tensor as a NumPy array, by the backend's own conversion.
+
+    Only arrays, backend tensors and Python numbers count: an object that merely
+    behaves like one is refused.
+    """
+    import keras
+
+    if isinstance(value, keras.KerasTensor):
+        raise Refusal("The result is a symbolic KerasTensor; expected numbers.")
+    plain = type(value) in (bool, int, float, np.ndarray)
+    if not (plain or isinstance(value, np.generic) or keras.ops.is_tensor(value)):
+        raise Refusal(
+            f"The result is {_a(type(value).__name__)}; expected a tensor "
+            "(an array of numbers)."
+        )
+    array = keras.ops.convert_to_numpy(value)
+    if array.dtype.name == "bfloat16":
+        array = array.astype("float32")
+    return array
+
+
+def dtype_of(value: Any) -> str:
+    """Returns a tensor's dtype as Keras names it."""
+    import keras
+
+    try:
+        return keras.backend.standardize_dtype(value.dtype)
+    except (AttributeError, ValueError, TypeError):
+        return type(value).__name__
+
+
+def collect(prefix: str, result: Any, facts: dict, arrays: dict) -> None:
+    """Adds a result's tensors to an answer, as `prefix/0`, `prefix/1`, …"""
+    values = leaves(result)
+    facts[f"{prefix}/count"] = len(values)
+    for i, value in enumerate(values):
+        arrays[f"{prefix}/{i}"] = numbers(value)
+        facts[f"{prefix}/{i}/dtype"] = dtype_of(value)
+
+
+# --- actions ----------------------------------------------------------------------
+
+
+@action
+def attempted(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Is it more than the starter code, which raises NotImplementedError?"""
+    target = find(spec, namespace)
+    try:
+        if "construct" in spec:
+            target(**spec["construct"])
+        else:
+            args, named = arguments(spec["calls"][0])
+            target(*args, **named)
+    except NotImplementedError:
+        return {"written": False}, {}
+    except Exception:  # noqa: BLE001 - other checks tell what is wrong
+        pass
+    return {"written": True}, {}
+
+
+@action
+def call(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Calls the function or layer once per entry of `calls`, on the same object."""
+    function = make(spec, namespace)
+    facts: dict = {}
+    arrays: dict = {}
+    for i, entry in enumerate(spec["calls"]):
+        args, named = arguments(entry)
+        collect(str(i), function(*args, **named), facts, arrays)
+    return facts, arrays
+
+
+@action
+def constructor(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Makes a layer with `name=` and `dtype=`, and runs it once."""
+    layer = make(spec, namespace)
+    args, named = arguments(spec["calls"][0])
+    facts: dict = {"name": layer.name, "policy": layer.dtype_policy.name}
+    arrays: dict = {}
+    collect("0", layer(*args, **named), facts, arrays)
+    return facts, arrays
+
+
+@action
+def weights(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Builds a layer from shapes alone and reports the weights made.
+
+    The arrays are the weights' own values after each was filled with its number in
+    the list of paths, so that two paths cannot name one variable, and a weight that
+    `layer.weights` does not hold is missed.
+    """
+    layer = construct(find(spec, namespace), spec)
+    layer.build(*[tuple(shape) for shape in spec["build"]])
+    facts: dict = {}
+    found = []
+    for i, path in enumerate(spec["paths"], start=1):
+        variable = lookup(layer, path)
+        size = tuple(variable.shape)
+        variable.assign(np.full(size, float(i), "float32"))
+        facts[f"size/{path}"] = int(np.prod(size))
+        facts[f"trainable/{path}"] = bool(variable.trainable)
+        found.append(variable)
+    held = {id(variable) for variable in layer.weights}
+    facts["held"] = all(id(variable) in held for variable in found)
+    facts["count"] = len(layer.weights)
+    facts["parameters"] = int(sum(np.prod(w.shape) for w in layer.weights))
+    arrays = {
+        f"first/{path}": np.ravel(numbers(variable.value))[:1]
+        for path, variable in zip(spec["paths"], found, strict=True)
+    }
+    return facts, arrays
+
+
+def symbolic_inputs(entry: dict, spec: dict) -> tuple[list, dict, list[np.ndarray]]:
+    """Returns Keras inputs in place of a call's arrays, and the arrays.
+
+    Axes that `spec["unknown"]` lists for an argument are left unknown.
+    """
+    import keras
+
+    inputs: list = []
+    values: list[np.ndarray] = []
+    unknown = spec.get("unknown", {})
+
+    def convert(key):
+        def replace(value, dtype):
+            if not isinstance(value, np.ndarray):
+                return value
+            free = unknown.get(key, [0])
+            shape = [None if i in free else n for i, n in enumerate(value.shape)]
+            kind = dtype if dtype and value.dtype.kind == "f" else value.dtype.name
+            inputs.append(keras.Input(batch_shape=tuple(shape), dtype=kind))
+            values.append(value.astype(kind) if kind != "bfloat16" else value)
+            return inputs[-1]
+
+        return replace
+
+    dtype = entry.get("dtype")
+    args = [convert(str(i))(v, dtype) for i, v in enumerate(entry.get("args", []))]
+    named = {k: convert(k)(v, dtype) for k, v in entry.get("kwargs", {}).items()}
+    return [args, inputs], named, values
+
+
+def functional(function: Callable, entry: dict, spec: dict):
+    """Traces one call into a functional model with unknown sizes."""
+    import keras
+
+    (args, inputs), named, values = symbolic_inputs(entry, spec)
+    layer = function if isinstance(function, keras.layers.Layer) else wrap(function)
+    outputs = leaves(layer(*args, **named))
+    return keras.Model(inputs, outputs), values, outputs
+
+
+def wrap(function: Callable):
+    """Returns a layer whose call is `function`, as a student's own layer would."""
+    import keras
+
+    class Wrapped(keras.layers.Layer):
+        def call(self, *args, **kwargs):
+            return function(*args, **kwargs)
+
+    return Wrapped()
+
+
+@action
+def symbolic(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Traces a call with unknown sizes, then runs the model on several real ones."""
+    function = make(spec, namespace)
+    facts: dict = {}
+    arrays: dict = {}
+    model, values, outputs = functional(function, spec["calls"][0], spec)
+    for i, output in enumerate(outputs):
+        facts[f"declared/{i}"] = [n if n is None else int(n) for n in output.shape]
+    for i, entry in enumerate(spec["calls"]):
+        given = values if i == 0 else symbolic_values(entry)
+        collect(str(i), model([tensor(v) for v in given]), facts, arrays)
+    return facts, arrays
+
+
+def symbolic_values(entry: dict) -> list[np.ndarray]:
+    """Returns the arrays of a call in the order `symbolic_inputs` meets them."""
+    given = [*entry.get("args", []), *entry.get("kwargs", {}).values()]
+    return [value for value in given if isinstance(value, np.ndarray)]
+
+
+@action
+def gradients(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Differentiates a weighted sum of the outputs by every input and weight."""
+    from autograder.differentiating import gradients_of
+
+    function = make(spec, namespace)
+    args, named = arguments(spec["calls"][0])
+    variables = {path: lookup(function, path) for path in spec.get("paths", [])}
+    watched = [a for a in args if a is not None and dtype_of(a).startswith("float")]
+
+    def loss():
+        import keras
+
+        output = leaves(function(*args, **named))[0]
+        cotangent = keras.ops.cast(spec["cotangent"], dtype_of(output))
+        return keras.ops.sum(output * cotangent)
+
+    by_variable, by_input = gradients_of(loss, list(variables.values()), watched)
+    grads = dict(zip(variables, by_variable, strict=True))
+    grads |= {f"input {i}": grad for i, grad in enumerate(by_input)}
+    facts = {f"reached/{name}": grad is not None for name, grad in grads.items()}
+    arrays = {name: numbers(g) for name, g in grads.items() if g is not None}
+    return facts, arrays
+
+
+@action
+def policies(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Runs a layer under a dtype policy and reports what its parts compute in."""
+    layer = make(spec, namespace)
+    facts: dict = {"policy": layer.dtype_policy.name}
+    arrays: dict = {}
+    for i, entry in enumerate(spec["calls"]):
+        args, named = arguments(entry)
+        collect(str(i), layer(*args, **named), facts, arrays)
+    for path in spec.get("sublayers", []):
+        part = getattr(layer, path, None)
+        if part is None:
+            raise Refusal(f"{type(layer).__name__} has no sublayer `{path}`.")
+        facts[f"policy/{path}"] = part.dtype_policy.name
+    facts["others"] = sorted({p.dtype_policy.name for p in _parts(layer)})
+    return facts, arrays
+
+
+def _parts(layer) -> Iterable:
+    return layer._flatten_layers(include_self=False, recursive=True)
+
+
+@action
+def config(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Makes a layer anew from its own `get_config`, same weights, same call."""
+    layer = make(spec, namespace)
+    stored = layer.get_config()
+    twin = settle(type(layer).from_config(stored), spec)
+    facts = {f"config/{k}": _plain(stored.get(k)) for k in spec["construct"]}
+    arrays: dict = {}
+    for side, one in (("before", layer), ("after", twin)):
+        args, named = arguments(spec["calls"][0])
+        collect(side, one(*args, **named), facts, arrays)
+    return facts, arrays
+
+
+def _plain(value: Any) -> Any:
+    """Returns a config value as JSON; a policy's config is told by its name."""
+    if isinstance(value, dict):
+        return value.get("config", {}).get("name", "dict")
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return type(value).__name__
+
+
+@action
+def reload(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Saves a model of the layer as `.keras`, loads it, and calls both."""
+    import keras
+
+    layer = make(spec, namespace)
+    model, values, _ = functional(layer, spec["calls"][0], spec)
+    custom = {type(layer).__name__: type(layer)} | {
+        name: obj
+        for name, obj in namespace.items()
+        if isinstance(obj, type) and issubclass(obj, keras.layers.Layer)
+    }
+    facts: dict = {}
+    arrays: dict = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        twin = keras.models.load_model(path, custom_objects=custom)
+    given = [tensor(value) for value in values]
+    collect("before", model(given), facts, arrays)
+    collect("after", twin(given), facts, arrays)
+    return facts, arrays
+
+
+@action
+def compiled(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Calls once eagerly and once as the backend compiles it."""
+    from autograder.differentiating import compile_call
+
+    function = make(spec, namespace)
+    args, named = arguments(spec["calls"][0])
+    facts: dict = {}
+    arrays: dict = {}
+    collect("before", function(*args, **named), facts, arrays)
+    collect("after", compile_call(function, args, named), facts, arrays)
+    return facts, arrays

@@ -1,0 +1,111 @@
+"""Records: what the reference answers, and what each misconception answers.
+
+The same code serves the public records, which ship with the package, and the hidden
+ones of a grading run. Who answers is a parameter: a sandbox session for grading, or
+this very process for building, where the course's own code is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograder import exercises
+from autograder.authoring.source import Variant, read_solution, read_variants
+from autograder.course import Course, CourseError
+from autograder.exercise import PUBLIC_SEED, Exercise
+
+Ask = Callable[[list[str], list[Exercise]], dict[str, dict[str, Any]]]
+"""`ask(cells, exercises)` runs cells and returns answers by exercise and probe."""
+
+
+def ask_here(cells: list[str], asked: list[Exercise]) -> dict[str, dict[str, Any]]:
+    """Runs trusted cells in this process and answers the exercises' probes."""
+    from autograder.answering import answer
+
+    namespace: dict[str, Any] = {"__name__": "__reference__"}
+    for cell in cells:
+        exec(compile(cell, "<reference>", "exec"), namespace)
+    return {
+        exercise.id: {
+            probe.id: answer({"action": probe.action, "spec": probe.spec}, namespace)
+            for probe in exercise.probes
+        }
+        for exercise in asked
+    }
+
+
+def reference_cells(course: Course, assignment: str) -> list[str]:
+    """Returns the source of the cells that the grader runs, solutions filled in."""
+    return [cell.source for cell in read_solution(course, assignment) if cell.runs]
+
+
+def make_records(
+    course: Course,
+    assignment: str,
+    seed: int = PUBLIC_SEED,
+    ask: Ask = ask_here,
+    progress: Callable[[str], None] = lambda name: None,
+) -> dict[str, Any]:
+    """Returns an assignment's records as a tree (`records.write` stores it).
+
+    Raises:
+        CourseError: the reference itself raises on a probe.
+    """
+    asked = [e for e in exercises.load(assignment, seed) if not e.manual]
+    cells = reference_cells(course, assignment)
+    progress("reference")
+    answers = ask(cells, asked)
+    _refuse_errors(asked, answers, assignment)
+    wrong = []
+    for variant in read_variants(course, assignment):
+        if variant.right:
+            continue
+        progress(variant.name)
+        theirs = ask_variant(cells, variant, asked, ask)
+        wrong.append(_difference(variant, theirs, answers[variant.exercise]))
+    return {"digest": exercises.digest(asked), "answers": answers, "misconceptions": wrong}
+
+
+def ask_variant(
+    cells: list[str], variant: Variant, asked: list[Exercise], ask: Ask = ask_here
+) -> dict[str, Any]:
+    """Returns a variant's answers to its own exercise."""
+    own = [exercise for exercise in asked if exercise.id == variant.exercise]
+    if not own:
+        raise CourseError(
+            f"misconceptions.py: {variant.name} is for {variant.exercise!r}, which "
+            "is no exercise; mend its marker."
+        )
+    return ask([*cells, variant.source], own)[variant.exercise]
+
+
+def _refuse_errors(asked, answers, assignment) -> None:
+    for exercise in asked:
+        for probe in exercise.probes:
+            error = answers[exercise.id][probe.id]["error"]
+            if error and not probe.spec.get("raises"):
+                raise CourseError(
+                    f"{assignment}: the reference of {exercise.id} raises on "
+                    f"{probe.id}: {error['type']}: {error['message']}"
+                )
+
+
+def _difference(variant: Variant, theirs: dict, right: dict) -> dict[str, Any]:
+    """Returns a misconception's record: only the answers that are not the reference's."""
+    kept = {id: a for id, a in theirs.items() if not _equal(a, right[id])}
+    return {
+        "name": variant.name,
+        "exercise": variant.exercise,
+        "hint": variant.hint,
+        "answers": kept,
+    }
+
+
+def _equal(a: dict, b: dict) -> bool:
+    if a["error"] or b["error"] or a["facts"] != b["facts"]:
+        return False
+    return a["arrays"].keys() == b["arrays"].keys() and all(
+        a["arrays"][name].tobytes() == b["arrays"][name].tobytes()
+        for name in a["arrays"]
+    )

@@ -1,0 +1,639 @@
+"""What is asked of one attention head.
+
+Sizes follow what separates right from wrong: all of them distinct, at least two
+examples, a mask of its own per example, more than one query and key, a head size
+that is no power of two and differs from the features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autograder.exercise import Check, Draw, Exercise, Probe
+
+HEAD_SIZES = (5, 6, 7, 10, 11)  # d/2, int(sqrt(d)) and sqrt(d) all differ visibly
+KERNELS = ["query.kernel", "key.kernel", "value.kernel"]
+
+
+def exercises(seed: int) -> list[Exercise]:
+    """Returns the assignment's exercises in order."""
+    return [
+        _attention_weights(Draw(seed, "attention_weights")),
+        _attention(Draw(seed, "attention")),
+        _causal_mask(Draw(seed, "causal_mask")),
+        _attention_head(Draw(seed, "attention_head")),
+        Exercise(
+            "explain_scaling",
+            (),
+            "Why divide by the square root of d_k?",
+            manual_points=2.0,
+        ),
+    ]
+
+
+def _attempted(name: str, **spec) -> Check:
+    """Is there anything but the starter code? Worth nothing; the others wait for it."""
+    probe = Probe(
+        "attempted",
+        "attempted",
+        {"target": name, **spec},
+        compare="facts_only",
+        facts=("written",),
+    )
+    return Check("attempted", "attempted", 0.0, (probe,), message="Not written yet.")
+
+
+# --- attention_weights ------------------------------------------------------------
+
+
+def _attention_weights(draw: Draw) -> Exercise:
+    name = "attention_weights"
+
+    def probe(id, *calls, action="call", compare="reference", **spec):
+        spec = {"target": name, "calls": list(calls), **spec}
+        return Probe(id, action, spec, compare)
+
+    d = HEAD_SIZES[draw.integer(0, 4)]
+    batch, queries, keys, heads = draw.sizes(4, 2, 4)[:1] + draw.sizes(3, 5, 9)
+
+    def pair(*lead, scale=1.2):
+        return [
+            draw.normal(*lead, queries, d, scale=scale),
+            draw.normal(*lead, keys, d, scale=scale),
+        ]
+
+    plain = [{"args": pair()}, {"args": pair(batch)}, {"args": pair(batch, heads)}]
+    # All visible scores far below zero: a mask that fills with -10, or multiplies by
+    # zero, would let the hidden keys win.
+    low_query, low_key = pair(batch)
+    low_query[..., 0], low_key[..., 0] = 12.0, -12.0
+    masked = [
+        _masked(pair(batch), draw.mask(batch, queries, keys)),
+        _masked([low_query, low_key], draw.mask(batch, queries, keys)),
+        _masked(pair(batch), draw.mask(queries, keys)),
+        _masked(pair(batch), draw.mask(batch, 1, keys)),
+        _masked(pair(batch, heads), draw.mask(batch, 1, queries, keys)),
+    ]
+    blind = draw.mask(batch, queries, keys)
+    blind[0, 1] = False
+    half = _masked(pair(batch), draw.mask(batch, queries, keys), dtype="float16")
+    large = {"args": pair(batch, scale=40.0)}
+    return Exercise(
+        name,
+        (name,),
+        "From similarities to weights",
+        (
+            _attempted(name, calls=[plain[1]]),
+            Check(
+                "values",
+                "weights for given queries and keys",
+                1.0,
+                (probe("values/2d", plain[0]), probe("values/4d", *plain[1:])),
+                ("attempted",),
+                "The weights are not softmax(q kᵀ / √d_k) over the keys.",
+            ),
+            Check(
+                "masks",
+                "what the mask hides",
+                0.75,
+                (
+                    probe("masks/example", masked[0]),
+                    probe("masks/low", masked[1]),
+                    probe("masks/shapes", *masked[2:]),
+                ),
+                ("attempted",),
+                "With a mask the weights are not right: True means attend, and a "
+                "hidden key gets weight 0 while the others still sum to 1.",
+            ),
+            Check(
+                "stability",
+                "large scores, float16, nothing to attend to",
+                0.75,
+                (
+                    probe("stability/large", large),
+                    probe(
+                        "stability/blind",
+                        _masked(pair(batch), blind),
+                        compare="finite",
+                    ),
+                    probe("stability/float16", half),
+                    probe(
+                        "stability/float16_blind",
+                        _masked(pair(batch), blind, dtype="float16"),
+                        compare="finite",
+                    ),
+                ),
+                ("attempted",),
+                "The weights must stay finite for large scores, in float16 (where "
+                "-1e9 is minus infinity), and in a row whose keys are all hidden.",
+            ),
+            Check(
+                "traced",
+                "unknown batch size",
+                0.25,
+                (
+                    probe(
+                        "traced/mask",
+                        _masked(pair(batch), draw.mask(batch, queries, keys)),
+                        _masked(pair(batch + 1), draw.mask(batch + 1, queries, keys)),
+                        action="symbolic",
+                        compare="shapes",
+                    ),
+                ),
+                ("attempted",),
+                "Inside a layer with an unknown batch size it does not work: use "
+                "`keras.ops`, and no Python numbers taken from the batch.",
+            ),
+            Check(
+                "gradients",
+                "gradients reach queries and keys",
+                0.25,
+                (
+                    probe(
+                        "gradients/inputs",
+                        {"args": pair(batch)},
+                        action="gradients",
+                        compare="flows",
+                        cotangent=draw.normal(batch, queries, keys),
+                    ),
+                ),
+                ("attempted",),
+                "Training needs a gradient through this function.",
+            ),
+        ),
+        hints=(
+            "Similarity first: one matrix product gives every query's dot product "
+            "with every key. Which of the two has to be transposed, and on which "
+            "axes, if there may be a batch in front?",
+            "Divide by the square root of the size of the last axis, *then* apply "
+            "the softmax along the axis of the keys, the last one.",
+            "For the mask: where it is False, put a score so low that its "
+            "exponential is 0, before the softmax. The lowest finite number of the "
+            "scores' dtype is safe in float16 too, where -1e9 is not.",
+        ),
+    )
+
+
+def _masked(args: list[np.ndarray], mask: np.ndarray, **call) -> dict:
+    return {"args": args, "kwargs": {"attention_mask": mask}, **call}
+
+
+# --- attention --------------------------------------------------------------------
+
+
+def _attention(draw: Draw) -> Exercise:
+    name = "attention"
+
+    def probe(id, *calls, action="call", compare="reference", **spec):
+        spec = {"target": name, "calls": list(calls), **spec}
+        return Probe(id, action, spec, compare)
+
+    d = HEAD_SIZES[draw.integer(0, 4)]
+    batch, heads = draw.sizes(2, 2, 4)
+    queries, keys, features = draw.sizes(3, 8, 12)
+
+    def triple(*lead):
+        return [
+            draw.normal(*lead, queries, d, scale=1.2),
+            draw.normal(*lead, keys, d, scale=1.2),
+            draw.normal(*lead, keys, features),
+        ]
+
+    def masked(lead, *shape, **call):
+        return _masked(triple(*lead), draw.mask(*shape), **call)
+
+    blind = draw.mask(batch, queries, keys)
+    blind[-1, 0] = False
+    full = (batch, queries, keys)
+    return Exercise(
+        name,
+        (name,),
+        "The formula on the slide",
+        (
+            _attempted(name, calls=[{"args": triple(batch)}]),
+            Check(
+                "values",
+                "weighted sum of the values",
+                0.75,
+                (
+                    probe("values/2d", {"args": triple()}),
+                    probe(
+                        "values/4d",
+                        {"args": triple(batch)},
+                        {"args": triple(batch, heads)},
+                    ),
+                ),
+                ("attempted",),
+                "The output is not the weighted sum of the value vectors.",
+            ),
+            Check(
+                "masks",
+                "masks are honoured",
+                0.5,
+                (
+                    probe("masks/example", masked((batch,), *full)),
+                    probe(
+                        "masks/shapes",
+                        masked((batch,), queries, keys),
+                        masked((batch,), batch, 1, keys),
+                        masked((batch, heads), batch, heads, queries, keys),
+                    ),
+                ),
+                ("attempted",),
+                "With a mask the output is not right: hand the mask on to the "
+                "weights.",
+            ),
+            Check(
+                "stability",
+                "float16, nothing to attend to",
+                0.25,
+                (
+                    probe("stability/float16", masked((batch,), *full, dtype="float16")),
+                    probe(
+                        "stability/blind",
+                        _masked(triple(batch), blind, dtype="float16"),
+                        compare="finite",
+                    ),
+                ),
+                ("attempted",),
+                "In float16 the output must stay close and finite.",
+            ),
+            Check(
+                "traced",
+                "unknown batch size",
+                0.25,
+                (
+                    probe(
+                        "traced/mask",
+                        masked((batch,), *full),
+                        masked((batch + 1,), batch + 1, queries, keys),
+                        action="symbolic",
+                        compare="shapes",
+                    ),
+                ),
+                ("attempted",),
+                "Inside a layer with an unknown batch size it does not work: use "
+                "`keras.ops`, and no Python numbers taken from the batch.",
+            ),
+            Check(
+                "gradients",
+                "gradients reach queries, keys and values",
+                0.25,
+                (
+                    probe(
+                        "gradients/inputs",
+                        {"args": triple(batch)},
+                        action="gradients",
+                        compare="flows",
+                        cotangent=draw.normal(batch, queries, features),
+                    ),
+                ),
+                ("attempted",),
+                "Training needs a gradient to every input.",
+            ),
+        ),
+        hints=(
+            "You have the weights already: `attention_weights(query, key, …)`.",
+            "Each output is a mixture of value vectors, and the weights say how much "
+            "of each. That, too, is one matrix product.",
+        ),
+    )
+
+
+# --- causal_mask ------------------------------------------------------------------
+
+
+def _causal_mask(draw: Draw) -> Exercise:
+    name = "causal_mask"
+    lengths = [1, *draw.sizes(2, 3, 9)]
+    probe = Probe(
+        "values/lengths",
+        "call",
+        {"target": name, "calls": [{"args": [n]} for n in lengths]},
+    )
+    dtype = Probe(
+        "dtype",
+        "call",
+        {"target": name, "calls": [{"args": [lengths[-1]]}]},
+        compare="facts_only",
+        facts=("0/0/dtype",),
+    )
+    return Exercise(
+        name,
+        (name,),
+        "No peeking at the future",
+        (
+            _attempted(name, calls=[{"args": [3]}]),
+            Check(
+                "values",
+                "who may see whom",
+                0.75,
+                (probe,),
+                ("attempted",),
+                "Row i must be True for keys 0 … i, itself included, and False after.",
+            ),
+            Check(
+                "dtype",
+                "boolean",
+                0.25,
+                (dtype,),
+                ("values",),
+                "A mask is boolean: True and False, not 1.0 and 0.0.",
+            ),
+        ),
+        hints=(
+            "Row i belongs to the query at position i, column j to the key at "
+            "position j. For which j may the entry be True?",
+            "Put the positions `ops.arange(length)` once in a column and once in a "
+            "row, and compare them: broadcasting makes the square.",
+        ),
+    )
+
+
+# --- AttentionHead ----------------------------------------------------------------
+
+
+def _attention_head(draw: Draw) -> Exercise:
+    name = "AttentionHead"
+    d = HEAD_SIZES[draw.integer(0, 4)]
+    batch = draw.integer(2, 3)
+    queries, keys = draw.sizes(2, 4, 6)
+    fq, fv, fk = draw.sizes(3, 8, 13)
+
+    def inputs(b=batch, tq=queries, tk=keys):
+        return [draw.normal(b, tq, fq), draw.normal(b, tk, fv), draw.normal(b, tk, fk)]
+
+    def kernels(q=fq, k=fk, v=fv):
+        sizes = zip(KERNELS, (q, k, v), strict=True)
+        return {path: draw.normal(n, d, scale=1.3 / n**0.5) for path, n in sizes}
+
+    def probe(id, *calls, action="call", compare="reference", facts=(), **spec):
+        spec = {
+            "target": name,
+            "construct": {"head_dim": d},
+            "weights": kernels(),
+            "calls": list(calls),
+            **spec,
+        }
+        return Probe(id, action, spec, compare, facts=facts)
+
+    def masked(b=batch, tq=queries, tk=keys, shape=None, **call):
+        mask = draw.mask(*(shape or (b, tq, tk)))
+        return _masked(inputs(b, tq, tk), mask, **call)
+
+    def scored(entry: dict) -> dict:
+        flag = {"return_attention_scores": True}
+        return entry | {"kwargs": entry.get("kwargs", {}) | flag}
+
+    same = {"args": [draw.normal(batch, queries, fq)]}
+    pair = {"args": [draw.normal(batch, queries, fq), draw.normal(batch, keys, fv)]}
+    other = masked(batch + 1, keys + 2, queries + 3)
+    blind = masked()
+    blind["kwargs"]["attention_mask"][0, 1] = False
+    every_size = {"0": [0, 1], "1": [0, 1], "2": [0, 1], "attention_mask": [0, 1, 2]}
+    self_weights = kernels(fq, fq, fq)
+    shapes = [[None, None, n] for n in (fq, fv, fk)]
+    sizes = tuple(f"size/{path}" for path in KERNELS)
+    trainable = tuple(f"trainable/{path}" for path in KERNELS)
+    parts = tuple(f"policy/{path.split('.')[0]}" for path in KERNELS)
+    return Exercise(
+        "attention_head",
+        (name,),
+        "An attention head as a Keras layer",
+        (
+            _attempted(name, construct={"head_dim": d}),
+            Check(
+                "constructor",
+                "constructor, name and dtype",
+                0.25,
+                (
+                    probe(
+                        "constructor",
+                        same,
+                        action="constructor",
+                        compare="numeric",
+                        facts=("name", "policy", "0/count"),
+                        construct={
+                            "head_dim": d,
+                            "name": "lecture_head",
+                            "dtype": "float32",
+                        },
+                        weights={},
+                    ),
+                ),
+                ("attempted",),
+                "`AttentionHead(head_dim, name=…, dtype=…)` must make a layer that "
+                "runs.",
+            ),
+            Check(
+                "build",
+                "built from shapes alone",
+                0.5,
+                (
+                    Probe(
+                        "build/three",
+                        "weights",
+                        {
+                            "target": name,
+                            "construct": {"head_dim": d},
+                            "build": shapes,
+                            "paths": KERNELS,
+                        },
+                        facts=(*sizes, *trainable, "held", "parameters"),
+                    ),
+                    Probe(
+                        "build/one",
+                        "weights",
+                        {
+                            "target": name,
+                            "construct": {"head_dim": d},
+                            "build": shapes[:1],
+                            "paths": KERNELS,
+                        },
+                        facts=(*sizes, "parameters"),
+                    ),
+                ),
+                ("constructor",),
+                "`build` must make three bias-free kernels, `query`, `key` and "
+                "`value`, from shapes alone.",
+            ),
+            Check(
+                "shapes",
+                "any batch, any number of tokens",
+                0.5,
+                (
+                    probe(
+                        "shapes/unknown",
+                        masked(),
+                        other,
+                        action="symbolic",
+                        compare="shapes",
+                        unknown=every_size,
+                    ),
+                ),
+                ("constructor",),
+                "The layer must work with unknown batch and token counts.",
+            ),
+            Check(
+                "values",
+                "values under given weights",
+                1.0,
+                (
+                    probe("values/cross", {"args": inputs()}),
+                    probe(
+                        "values/again",
+                        {"args": inputs()},
+                        {"args": inputs(batch + 1, keys + 2, queries + 3)},
+                    ),
+                ),
+                ("constructor",),
+                "With weights we gave it, the head's output is not attention.",
+            ),
+            Check(
+                "defaults",
+                "value defaults to query, key to value",
+                0.5,
+                (
+                    probe("defaults/query", same, weights=self_weights),
+                    probe("defaults/value", pair, weights=kernels(fq, fv, fv)),
+                ),
+                ("constructor",),
+                "Called with fewer inputs the output is not right: a missing value "
+                "is the query, a missing key is the value.",
+            ),
+            Check(
+                "masks",
+                "what the mask hides",
+                1.0,
+                (
+                    probe("masks/example", masked()),
+                    probe(
+                        "masks/shapes",
+                        masked(shape=(queries, keys)),
+                        masked(shape=(batch, 1, keys)),
+                        {"args": inputs()},
+                        other,
+                    ),
+                    probe("masks/blind", blind, compare="finite"),
+                ),
+                ("constructor",),
+                "With a mask the output is not right: True means attend.",
+            ),
+            Check(
+                "scores",
+                "attention scores on request",
+                0.5,
+                (probe("scores/masked", scored(masked()), scored({"args": inputs()})),),
+                ("constructor",),
+                "`return_attention_scores=True` must return `(output, weights)`, the "
+                "weights after the softmax, of shape (B, Tq, Tk).",
+            ),
+            Check(
+                "gradients",
+                "a gradient for every weight",
+                0.5,
+                (
+                    probe(
+                        "gradients/all",
+                        {"args": inputs()},
+                        action="gradients",
+                        compare="flows",
+                        paths=KERNELS,
+                        cotangent=draw.normal(batch, queries, d),
+                    ),
+                ),
+                ("constructor",),
+                "A weight that gets no gradient never learns.",
+            ),
+            Check(
+                "precision",
+                "mixed precision and float16",
+                0.5,
+                (
+                    probe(
+                        "precision/mixed",
+                        masked(),
+                        action="policies",
+                        compare="half",
+                        construct={"head_dim": d, "dtype": "mixed_float16"},
+                        sublayers=["query", "key", "value"],
+                        facts=("policy", "0/0/dtype", *parts),
+                    ),
+                    probe(
+                        "precision/blind",
+                        blind,
+                        action="policies",
+                        compare="finite",
+                        construct={"head_dim": d, "dtype": "float16"},
+                        facts=("0/0/dtype",),
+                    ),
+                ),
+                ("constructor",),
+                "Under `mixed_float16` the layer and its sublayers must compute in "
+                "float16: give sublayers `dtype=self.dtype_policy`.",
+            ),
+            Check(
+                "config",
+                "made anew from its config",
+                0.25,
+                (
+                    probe(
+                        "config",
+                        {"args": inputs()},
+                        action="config",
+                        compare="unchanged",
+                        facts=("config/head_dim", "config/name"),
+                        construct={"head_dim": d, "name": "remembered"},
+                    ),
+                ),
+                ("constructor",),
+                "`get_config()` must return what the constructor takes.",
+            ),
+            Check(
+                "reload",
+                "saved and loaded",
+                0.25,
+                (
+                    probe(
+                        "reload",
+                        {"args": inputs()},
+                        action="reload",
+                        compare="unchanged",
+                    ),
+                ),
+                ("constructor",),
+                "Saved as `.keras` and loaded again, the layer is another one.",
+            ),
+            Check(
+                "compiled",
+                "compiled as eager",
+                0.25,
+                (
+                    probe(
+                        "compiled",
+                        masked(),
+                        action="compiled",
+                        compare="unchanged",
+                    ),
+                ),
+                ("constructor",),
+                "Compiled into a graph, the layer gives other numbers.",
+            ),
+        ),
+        hints=(
+            "`__init__` makes three `keras.layers.Dense(head_dim, use_bias=False, "
+            "dtype=self.dtype_policy)`; their attributes are called `query`, `key` "
+            "and `value`.",
+            "In `call`, settle the defaults first: `if value is None: value = query`, "
+            "then the key. Then project all three and use what you wrote above.",
+            "Mind the two orders: your functions take `query, key, value`, the layer "
+            "takes Keras' `query, value, key`.",
+        ),
+        forbidden=(
+            "keras.layers.Attention",
+            "keras.layers.AdditiveAttention",
+            "keras.layers.MultiHeadAttention",
+            "keras.layers.GroupedQueryAttention",
+            "keras.ops.dot_product_attention",
+        ),
+    )

@@ -1,0 +1,88 @@
+"""The one result schema: what the JSON, gradebook, reports and exports are made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+SCHEMA_VERSION = 1
+
+SubmissionStatus = Literal[
+    "graded", "unreadable", "missing", "crashed", "timeout", "killed"
+]
+ExerciseStatus = Literal["graded", "not_attempted", "error", "timeout", "manual"]
+
+
+class Evidence(BaseModel):
+    """What a numeric verdict rests on."""
+
+    probe: str
+    error: float | None = None
+    """Largest deviation, |own - expected| / (1 + |expected|)."""
+    tolerance: float | None = None
+    margin: float | None = None
+    """Tolerance divided by error: above 1 passes."""
+
+
+class CheckResult(BaseModel):
+    """The verdict on one check."""
+
+    id: str
+    title: str = ""
+    passed: bool
+    skipped: bool = False
+    """A precondition failed, so that this was not judged; it earns nothing."""
+    points: float
+    max_points: float
+    message: str = ""
+    evidence: list[Evidence] = Field(default_factory=list)
+
+
+class ExerciseResult(BaseModel):
+    """One exercise of one submission."""
+
+    id: str
+    score: float
+    max_score: float
+    status: ExerciseStatus
+    misconception: str | None = None
+    hint: str | None = None
+    message: str = ""
+    """Where the code raised: the student's own lines."""
+    checks: list[CheckResult] = Field(default_factory=list)
+
+
+class SubmissionResult(BaseModel):
+    """One student's submission."""
+
+    student: str
+    status: SubmissionStatus
+    score: float
+    max_score: float
+    message: str = ""
+    isolation: str = ""
+    seconds: float = 0.0
+    repairs: list[str] = Field(default_factory=list)
+    flags: list[str] = Field(default_factory=list)
+    exercises: list[ExerciseResult] = Field(default_factory=list)
+
+
+class Environment(BaseModel):
+    """Where the answers were given."""
+
+    python: str = ""
+    keras: str = ""
+    backend: str = ""
+    backend_version: str = ""
+    device: str = "cpu"
+
+
+class ClassResult(BaseModel):
+    """One assignment, graded for a class."""
+
+    schema_version: int = SCHEMA_VERSION
+    assignment: str
+    seed_id: str
+    environment: Environment = Field(default_factory=Environment)
+    submissions: list[SubmissionResult] = Field(default_factory=list)

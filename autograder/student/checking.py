@@ -1,0 +1,134 @@
+"""`check` and `hint`: the public probes, judged in the student's own notebook."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from autograder import exercises, records
+from autograder.exercise import Exercise
+from autograder.judging import Judgement, Records, judge
+from autograder.student.display import HintCard, Notice, Picture, Report
+
+_hints_shown: dict[str, int] = {}
+
+
+def check(exercise: str, *objects: Any) -> Report | Notice:
+    """Checks what you wrote for an exercise and shows what is right and what is not.
+
+    Args:
+        exercise: the exercise's id, such as `"attention_head"`.
+        *objects: what you wrote, such as `AttentionHead`.
+
+    Returns:
+        A report that the notebook displays.
+    """
+    try:
+        asked = find_exercise(exercise)
+        namespace = _namespace(asked, objects)
+        tree = public_records(exercises.assignment_of(exercise))
+    except (KeyError, ValueError) as error:
+        return Notice(str(error.args[0]))
+    known = Records.of(tree, asked.id, _device())
+    answers = ask(asked, namespace)
+    judgement = judge(asked, answers, known)
+    return Report(judgement, _picture(judgement, answers, known))
+
+
+def hint(exercise: str, number: int | None = None) -> HintCard | Notice:
+    """Shows an exercise's next hint, or the hint of that number, from 1."""
+    try:
+        asked = find_exercise(exercise)
+    except KeyError as error:
+        return Notice(str(error.args[0]))
+    total = len(asked.hints)
+    if not total:
+        return Notice(f"There are no hints for {asked.id}.")
+    if number is None:
+        number = min(_hints_shown.get(asked.id, 0) + 1, total)
+    if type(number) is not int or not 1 <= number <= total:
+        return Notice(f"{asked.id} has hints 1 to {total}.")
+    _hints_shown[asked.id] = number
+    return HintCard(asked.id, number, total, asked.hints[number - 1])
+
+
+def find_exercise(id: str) -> Exercise:
+    """Returns the exercise with the public probes; raises KeyError."""
+    if not isinstance(id, str):
+        raise KeyError("Name the exercise first: check('attention_head', …).")
+    return next(e for e in _public(exercises.assignment_of(id)) if e.id == id)
+
+
+@functools.lru_cache
+def _public(assignment: str) -> list[Exercise]:
+    return exercises.load(assignment)
+
+
+@functools.lru_cache
+def public_records(assignment: str) -> dict[str, Any]:
+    """Returns an assignment's public records.
+
+    Raises:
+        ValueError: they are missing, or were made for other questions.
+    """
+    path = files("autograder") / "public" / f"{assignment}.safetensors"
+    if not path.is_file():
+        raise ValueError(f"No records for {assignment}; run `autograder build`.")
+    tree = records.from_bytes(path.read_bytes())
+    if tree["digest"] != exercises.digest(_public(assignment)):
+        raise ValueError(f"The records of {assignment} are old; `autograder build`.")
+    return tree
+
+
+def _namespace(asked: Exercise, objects: tuple) -> dict[str, Any]:
+    if asked.manual:
+        raise ValueError(f"{asked.id} is read by a person; there is nothing to check.")
+    if len(objects) != len(asked.names):
+        example = ", ".join([f'"{asked.id}"', *asked.names])
+        raise ValueError(f"Call it with what you wrote: check({example}).")
+    module = sys.modules.get(getattr(objects[0], "__module__", None) or "")
+    return {**vars(module or sys), **dict(zip(asked.names, objects, strict=True))}
+
+
+def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
+    """Returns the answers to an exercise's probes, by probe id.
+
+    Where nothing is written yet, only the first question is put.
+    """
+    from autograder.answering import answer
+
+    answers: dict[str, dict] = {}
+    for probe in asked.probes:
+        question = {"action": probe.action, "spec": probe.spec}
+        answers[probe.id] = answer(question, namespace)
+        facts = answers[probe.id]["facts"]
+        if probe.action == "attempted" and not facts.get("written"):
+            break
+    return answers
+
+
+def _device() -> str:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
+    return "cpu"
+
+
+def _picture(judgement: Judgement, answers, known: Records) -> Picture | None:
+    """Returns the first wrong numbers beside the right ones, if any can be drawn."""
+    for verdict in judgement.verdicts:
+        for finding in verdict.findings:
+            if finding.passed or not finding.array:
+                continue
+            own = answers[finding.probe]["arrays"].get(finding.array)
+            due = known.answers[finding.probe]["arrays"].get(finding.array)
+            if own is not None and due is not None and np.ndim(due) >= 1:
+                return Picture(verdict.check.title, due, own)
+    return None
