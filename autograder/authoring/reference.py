@@ -46,8 +46,11 @@ def make_records(
     seed: int = PUBLIC_SEED,
     ask: Ask = ask_here,
     progress: Callable[[str], None] = lambda name: None,
+    map: Callable = map,
 ) -> dict[str, Any]:
     """Returns an assignment's records as a tree (`records.write` stores it).
+
+    `map` may be an executor's, where `ask` can be called from several threads.
 
     Raises:
         CourseError: the reference itself raises on a probe.
@@ -57,14 +60,18 @@ def make_records(
     progress("reference")
     answers = ask(cells, asked)
     _refuse_errors(asked, answers, assignment)
-    wrong = []
-    for variant in read_variants(course, assignment):
-        if variant.right:
-            continue
-        progress(variant.name)
+
+    def difference(variant: Variant) -> dict[str, Any]:
         theirs = ask_variant(cells, variant, asked, ask)
-        wrong.append(_difference(variant, theirs, answers[variant.exercise]))
-    return {"digest": exercises.digest(asked), "answers": answers, "misconceptions": wrong}
+        progress(variant.name)
+        return _difference(variant, theirs, answers[variant.exercise])
+
+    wrong = [v for v in read_variants(course, assignment) if not v.right]
+    return {
+        "digest": exercises.digest(asked),
+        "answers": answers,
+        "misconceptions": list(map(difference, wrong)),
+    }
 
 
 def ask_variant(

@@ -1,0 +1,323 @@
+"""A whole class: every submission found gets a result, in parallel, on disk at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from autograder import exercises, records
+from autograder.authoring.reference import make_records
+from autograder.course import Course, CourseError
+from autograder.exercise import Exercise
+from autograder.grading.answers import checked
+from autograder.grading.collect import Found, find_submissions
+from autograder.grading.reading import Unreadable, read_notebook
+from autograder.grading.rebuild import Rebuilt, rebuild
+from autograder.grading.submission import (
+    Graded,
+    Paper,
+    grade_submission,
+    without_grading,
+)
+from autograder.judging import Records
+from autograder.results import ClassResult, Environment, SubmissionResult
+from autograder.sandbox.host import Sandbox, SessionLost
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One submission's way through the grader."""
+
+    found: Found
+    graded: Graded
+    rebuilt: Rebuilt | None = None
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a grading run keeps what it makes; nbgrader's own layout."""
+
+    root: Path
+
+    @property
+    def private(self) -> Path:
+        """Seed, hidden records and finished results: the staff's alone."""
+        return self.root / ".autograder"
+
+    @property
+    def gradebook(self) -> Path:
+        return self.root / "gradebook.db"
+
+    def page(self, assignment: str) -> Path:
+        return self.root / "reports" / f"{assignment}.html"
+
+    def autograded(self, student: str, assignment: str) -> Path:
+        folder = self.root / "autograded" / student / assignment
+        return folder / f"{assignment}.ipynb"
+
+    def feedback(self, student: str, assignment: str) -> Path:
+        folder = self.root / "feedback" / student / assignment
+        return folder / f"{assignment}.html"
+
+    def seed(self) -> int:
+        """Returns this workplace's secret seed, drawn at its first use."""
+        path = self.private / "seed"
+        if not path.exists():
+            self.private.mkdir(parents=True, exist_ok=True)
+            self.private.chmod(0o700)
+            records.write_text(path, f"{secrets.randbits(62)}\n")
+            path.chmod(0o600)
+        return int(path.read_text())
+
+
+def seed_id(seed: int) -> str:
+    """Returns a name for a seed that does not tell it."""
+    return hashlib.sha256(f"seed {seed}".encode()).hexdigest()[:12]
+
+
+# --- what is right ----------------------------------------------------------------
+
+
+def asker(sandbox: Sandbox, seconds: float = 60.0):
+    """Returns a function that has the course's own code answer, in the sandbox."""
+
+    def ask(cells: list[str], asked: list[Exercise]) -> dict[str, dict[str, Any]]:
+        with sandbox.session() as session:
+            ran = session.run(
+                [
+                    {"id": f"cell {i}", "source": source, "seconds": seconds}
+                    for i, source in enumerate(cells)
+                ]
+            )
+            broken = [cell["error"] for cell in ran if cell["error"]]
+            if broken:
+                raise CourseError(f"The course's own code raises: {broken[0]}")
+            return {e.id: _answers(session, e, seconds) for e in asked}
+
+    return ask
+
+
+def _answers(session, exercise: Exercise, seconds: float) -> dict[str, Any]:
+    return {
+        probe.id: checked(
+            session.ask(
+                {
+                    "id": probe.id,
+                    "action": probe.action,
+                    "spec": probe.spec,
+                    "names": list(exercise.names),
+                },
+                seconds,
+            )
+        )
+        for probe in exercise.probes
+    }
+
+
+def hidden_records(
+    course: Course,
+    assignment: str,
+    seed: int,
+    sandbox: Sandbox,
+    folder: Path,
+    pool: Executor,
+    progress: Progress = lambda name: None,
+) -> dict[str, Any]:
+    """Returns the records for a seed, made once and kept in `folder`."""
+    path = folder / f"{assignment}-{_records_key(course, assignment, seed, sandbox)}"
+    try:
+        return records.read(path)
+    except (OSError, ValueError, KeyError):
+        pass
+    tree = make_records(course, assignment, seed, asker(sandbox), progress, pool.map)
+    records.write(path, tree)
+    path.chmod(0o600)
+    return tree
+
+
+def _records_key(course, assignment, seed, sandbox) -> str:
+    parts = [str(seed), json.dumps(sandbox.environment, sort_keys=True), _grader_id()]
+    folder = course.solution(assignment)
+    parts += [path.read_text() for path in sorted(folder.glob("*.py"))]
+    return _key(parts)
+
+
+def _key(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _grader_id() -> str:
+    """Returns a fingerprint of the code that asks and judges."""
+    package = Path(__file__).parents[1]
+    names = sorted(
+        [*package.glob("*.py"), *package.glob("exercises/*.py")]
+        + [*package.glob("grading/*.py"), *package.glob("sandbox/*.py")]
+    )
+    return _key(path.read_text() for path in names)
+
+
+def paper_for(
+    course: Course, assignment: str, seed: int, hidden: dict[str, Any], device: str
+) -> Paper:
+    """Returns what the class is asked, with the records for both seeds."""
+    public_path = course.root / "autograder" / "public" / f"{assignment}.safetensors"
+    if not public_path.is_file():
+        public_path = Path(__file__).parents[1] / "public" / public_path.name
+    if not public_path.is_file():
+        raise CourseError(f"No public records of {assignment}; run `autograder build`.")
+    public = records.read(public_path)
+    asked = exercises.load(assignment, seed)
+    own = [e.id for e in asked if not e.manual]
+    return Paper(
+        exercises=asked,
+        records={id: Records.of(hidden, id, device) for id in own},
+        public=exercises.load(assignment),
+        public_records={id: Records.of(public, id, device) for id in own},
+        limits=course.limits,
+    )
+
+
+# --- the run ----------------------------------------------------------------------
+
+
+class Grader:
+    """Grades one assignment for a class.
+
+    Args:
+        course: the course that the assignment belongs to.
+        assignment: its name.
+        workplace: where seed, records and finished results are kept.
+        sandbox: where student code runs.
+        jobs: how many submissions at once.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        assignment: str,
+        workplace: Workplace,
+        sandbox: Sandbox,
+        jobs: int = 1,
+        progress: Progress = lambda name: None,
+    ):
+        self.course, self.assignment = course, course.assignment(assignment).name
+        self.workplace, self.sandbox, self.jobs = workplace, sandbox, jobs
+        self.seed = workplace.seed()
+        self.pool = ThreadPoolExecutor(max_workers=jobs)
+        release = course.release(assignment)
+        if not release.is_file():
+            raise CourseError(f"{release} is missing; run `autograder build`.")
+        self.release = nbformat.read(release, as_version=4)
+        device = sandbox.environment.get("device", "cpu")
+        hidden = hidden_records(
+            course,
+            assignment,
+            self.seed,
+            sandbox,
+            workplace.private,
+            self.pool,
+            progress,
+        )
+        self.paper = paper_for(course, assignment, self.seed, hidden, device)
+        self.names = {e.id: e.names for e in self.paper.exercises if not e.manual}
+        self.key = _key(
+            [
+                str(self.seed),
+                json.dumps(sandbox.environment, sort_keys=True),
+                sandbox.isolation,
+                _grader_id(),
+                release.read_text(),
+                repr(course.limits),
+                _records_key(course, assignment, self.seed, sandbox),
+            ]
+        )
+
+    def grade(self, submitted: Path) -> Iterator[Outcome]:
+        """Yields an outcome per submission, as they are done."""
+        waiting = [
+            self.pool.submit(self._grade_one, found)
+            for found in find_submissions(submitted, self.assignment)
+        ]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _grade_one(self, found: Found) -> Outcome:
+        if found.status != "found":
+            return self._ungraded(found, found.status, found.message)
+        try:
+            data = found.read()
+            notebook, repairs = read_notebook(data, found.path.name)
+            rebuilt = rebuild(notebook, self.release, self.names)
+            rebuilt.repairs[:0] = repairs
+        except (Unreadable, OSError) as error:
+            return self._ungraded(found, "unreadable", str(error))
+        kept = self._kept(found, data)
+        if kept is not None:
+            return Outcome(found, kept, rebuilt)
+        try:
+            graded = grade_submission(self.sandbox, found.student, rebuilt, self.paper)
+        except SessionLost as lost:
+            return self._ungraded(found, "crashed", lost.message)
+        except Exception as error:  # noqa: BLE001 - one submission must not end a run
+            message = f"The grader failed on it: {type(error).__name__}: {error}"
+            return self._ungraded(found, "crashed", message)
+        self._keep(found, data, graded)
+        return Outcome(found, graded, rebuilt)
+
+    def _ungraded(self, found: Found, status: str, message: str) -> Outcome:
+        isolation = self.sandbox.isolation
+        result = without_grading(found.student, status, message, self.paper, isolation)
+        return Outcome(found, Graded(result))
+
+    # Finished results, by content: a killed run resumes, an unchanged one is quick.
+
+    def _kept_path(self, found: Found, data: bytes) -> Path:
+        digest = hashlib.sha256(data).hexdigest()
+        key = _key([self.key, found.student, digest])
+        return self.workplace.private / "results" / key[:2] / key
+
+    def _kept(self, found: Found, data: bytes) -> Graded | None:
+        try:
+            tree = records.read(self._kept_path(found, data))
+            result = SubmissionResult.model_validate_json(tree["result"])
+            return Graded(result, tree["answers"], tree["cells"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def _keep(self, found: Found, data: bytes, graded: Graded) -> None:
+        tree = {
+            "result": graded.result.model_dump_json(),
+            "answers": graded.answers,
+            "cells": graded.cells,
+        }
+        records.write(self._kept_path(found, data), tree)
+
+    def summary(self, outcomes: Iterable[Outcome]) -> ClassResult:
+        """Returns the class's result, students in order."""
+        results = sorted((o.graded.result for o in outcomes), key=lambda r: r.student)
+        return ClassResult(
+            assignment=self.assignment,
+            seed_id=seed_id(self.seed),
+            environment=Environment(**self.sandbox.environment),
+            submissions=results,
+        )
+
+
+def default_jobs() -> int:
+    """Returns the number of processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -1,0 +1,90 @@
+"""The system calls that Python does not offer, by ctypes. Linux only."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
+MNT_DETACH = 2
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
+PR_SET_NO_NEW_PRIVS = 38
+LAST_CAPABILITY = 63
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{what}: {os.strerror(error)}")
+    return result
+
+
+def unshare(flags: int) -> None:
+    """Leaves the namespaces that `flags` name for new ones."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(
+    source: str | None, target: str, kind: str | None, flags: int, data: str = ""
+) -> None:
+    """mount(2)."""
+    result = _libc.mount(
+        source.encode() if source else None,
+        os.fsencode(target),
+        kind.encode() if kind else None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
+    _checked(result, f"mount {target}")
+
+
+def unmount(target: str) -> None:
+    """Detaches a mount."""
+    _checked(_libc.umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")
+
+
+def pivot_here() -> None:
+    """Makes the working directory the root and drops the old one."""
+    number = _PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(f"pivot_root is not known on {os.uname().machine}")
+    _checked(_libc.syscall(number, b".", b"."), "pivot_root")
+    unmount(".")
+    os.chdir("/")
+
+
+def control(option: int, value: int = 0) -> None:
+    """prctl(2)."""
+    zero = ctypes.c_ulong(0)
+    result = _libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero)
+    _checked(result, "prctl")
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability of the calling process."""
+
+    class Header(ctypes.Structure):
+        _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+    class Data(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_uint32) for name in ("e", "p", "i")]
+
+    header = Header(0x20080522, 0)
+    _checked(_libc.capset(ctypes.byref(header), (Data * 2)()), "capset")
+
+
+def drop_bounding_set() -> None:
+    """Forbids that any capability ever comes back."""
+    for capability in range(LAST_CAPABILITY + 1):
+        try:
+            control(PR_CAPBSET_DROP, capability)
+        except OSError:
+            return  # past the last one that this kernel knows
