@@ -19,8 +19,8 @@ class Limits:
     """What one submission may use while it is graded."""
 
     wall_seconds: float = 120
-    cell_seconds: float = 30
-    exercise_seconds: float = 20
+    cell_seconds: float = 20
+    exercise_seconds: float = 10
     cpu_seconds: float = 120
     memory_mb: float = 1500
     threads: int = 256

@@ -62,6 +62,7 @@ class Misconception:
 
     name: str
     exercise: str
+    """Where the mistake is made; a later exercise may only suffer from it."""
     hint: str
     answers: Answers
 
@@ -82,9 +83,14 @@ class Records:
         """
         right = tree["answers"][exercise]
         wrong = [
-            Misconception(m["name"], exercise, m["hint"], {**right, **m["answers"]})
+            Misconception(
+                m["name"],
+                m["exercise"],
+                m["hint"],
+                {**right, **m["answers"].get(exercise, {})},
+            )
             for m in tree["misconceptions"]
-            if m["exercise"] == exercise
+            if m["exercise"] == exercise or exercise in m["answers"]
         ]
         return cls(right, wrong, device)
 
@@ -129,9 +135,7 @@ def judge(exercise: Exercise, answers: Answers, records: Records) -> Judgement:
 def _judge_check(check, answers, records, passed) -> Verdict:
     missing = [need for need in check.requires if need not in passed]
     if missing:
-        return Verdict(
-            check, False, skipped=True, message=f"Waits for “{missing[0]}”."
-        )
+        return Verdict(check, False, skipped=True, message=f"Waits for “{missing[0]}”.")
     findings = tuple(
         examine(probe, answers.get(probe.id), records.answers[probe.id], records.device)
         for probe in check.probes
@@ -282,9 +286,7 @@ def _same_arrays(answer, expected) -> list[str]:
             raise Wrong("It returned fewer results than expected.")
         due = expected["arrays"][name]
         if own.shape != due.shape:
-            raise Wrong(
-                f"The result has shape {own.shape}; expected {due.shape}."
-            )
+            raise Wrong(f"The result has shape {own.shape}; expected {due.shape}.")
         if own.dtype.kind not in "fiub":
             raise Wrong(f"The result is of dtype {own.dtype}; expected numbers.")
     if len(answer["arrays"]) > len(names):
@@ -454,20 +456,21 @@ def recognise(
     """Returns the misconception that explains an exercise's wrong answers best.
 
     A misconception is a candidate where it explains at least one wrong answer by
-    telling evidence (the same wrong numbers, facts or error) and contradicts none of
-    the others. Among candidates the one that explains most wrong answers wins, then
-    the one whose remaining answers agree most.
+    telling evidence: the same wrong numbers, facts or error. The one that explains
+    most wrong answers wins, then the one that is right and wrong at most of the same
+    places, then one of this exercise over one of an earlier exercise.
     """
     wrong = [
         probe
         for probe in exercise.probes
         if not _right(probe, answers.get(probe.id), records)
     ]
-    best, best_rank = None, (0, 0)
+    best, best_rank = None, (0, 0, False)
     for candidate in records.misconceptions:
-        if candidate.exercise != exercise.id:
+        own = candidate.exercise == exercise.id
+        rank = (*_explains(candidate, exercise, wrong, answers, records), own)
+        if not rank[0]:
             continue
-        rank = _explains(candidate, exercise, wrong, answers, records)
         if rank > best_rank:
             best, best_rank = candidate, rank
     return best

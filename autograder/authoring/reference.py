@@ -64,7 +64,7 @@ def make_records(
     def difference(variant: Variant) -> dict[str, Any]:
         theirs = ask_variant(cells, variant, asked, ask)
         progress(variant.name)
-        return _difference(variant, theirs, answers[variant.exercise])
+        return _difference(variant, theirs, answers)
 
     wrong = [v for v in read_variants(course, assignment) if not v.right]
     return {
@@ -77,14 +77,17 @@ def make_records(
 def ask_variant(
     cells: list[str], variant: Variant, asked: list[Exercise], ask: Ask = ask_here
 ) -> dict[str, Any]:
-    """Returns a variant's answers to its own exercise."""
-    own = [exercise for exercise in asked if exercise.id == variant.exercise]
-    if not own:
+    """Returns a variant's answers to its own exercise and those that follow it.
+
+    What follows may be built on it, and then shows the same mistake.
+    """
+    ids = [exercise.id for exercise in asked]
+    if variant.exercise not in ids:
         raise CourseError(
             f"misconceptions.py: {variant.name} is for {variant.exercise!r}, which "
             "is no exercise; mend its marker."
         )
-    return ask([*cells, variant.source], own)[variant.exercise]
+    return ask([*cells, variant.source], asked[ids.index(variant.exercise) :])
 
 
 def _refuse_errors(asked, answers, assignment) -> None:
@@ -100,12 +103,19 @@ def _refuse_errors(asked, answers, assignment) -> None:
 
 def _difference(variant: Variant, theirs: dict, right: dict) -> dict[str, Any]:
     """Returns a misconception's record: only the answers that are not the reference's."""
-    kept = {id: a for id, a in theirs.items() if not _equal(a, right[id])}
+    kept = {
+        exercise: {
+            id: answer
+            for id, answer in answers.items()
+            if not _equal(answer, right[exercise][id])
+        }
+        for exercise, answers in theirs.items()
+    }
     return {
         "name": variant.name,
         "exercise": variant.exercise,
         "hint": variant.hint,
-        "answers": kept,
+        "answers": {exercise: answers for exercise, answers in kept.items() if answers},
     }
 
 

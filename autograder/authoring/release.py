@@ -16,12 +16,14 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.apps.api import NbGraderAPI
+from nbgrader.utils import compute_checksum
 from traitlets.config import Config
 
 from autograder import exercises
 from autograder.authoring.source import SourceCell, read_solution
 from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
+from autograder.nbgrading import tools_on_path
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SCHEMA_VERSION = 3  # of nbgrader's cell metadata
@@ -94,8 +96,9 @@ def _grading(cell: SourceCell, by_id: dict[str, Exercise], number: int) -> dict:
     return {}
 
 
-def generate(notebook, assignment: str, points_ok: bool = True):
+def generate(notebook, assignment: str):
     """Runs nbgrader's generator on an instructor's notebook; returns the release."""
+    tools_on_path()
     with tempfile.TemporaryDirectory(prefix="autograder-build-") as folder:
         root = Path(folder)
         source = root / "source" / assignment
@@ -128,6 +131,7 @@ def finish(notebook, names: dict[str, str]):
         if cell.cell_type == "code" and exercise:
             stub = f'raise NotImplementedError("{exercise}: write this part.")'
             cell.source = cell.source.replace("raise NotImplementedError()", stub)
+            cell.metadata["nbgrader"]["checksum"] = compute_checksum(cell)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     notebook.metadata["language_info"] = {"name": "python"}

@@ -60,14 +60,18 @@ class Variant:
 def read_cells(path: Path) -> list[SourceCell]:
     """Reads a py:percent file; raises `CourseError` where it is missing."""
     if not path.is_file():
-        raise CourseError(f"{path} is missing; `autograder new` scaffolds an assignment.")
+        raise CourseError(
+            f"{path} is missing; `autograder new` scaffolds an assignment."
+        )
     return [_cell(node) for node in jupytext.read(path, fmt="py:percent").cells]
 
 
 def _cell(node: NotebookNode) -> SourceCell:
     marks = {key: str(node.metadata[key]) for key in node.metadata}
     if "exercise" in marks and ("wrong" in marks or "right" in marks):
-        marks = {k: marks[k] for k in ("wrong", "right", "exercise", "check") if k in marks}
+        marks = {
+            k: marks[k] for k in ("wrong", "right", "exercise", "check") if k in marks
+        }
         marks = {**marks, "role": "wrong" if "wrong" in marks else "right"}
     return SourceCell(node.cell_type, node.source, marks)
 

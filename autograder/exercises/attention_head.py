@@ -240,15 +240,16 @@ def _attention(draw: Draw) -> Exercise:
                     ),
                 ),
                 ("attempted",),
-                "With a mask the output is not right: hand the mask on to the "
-                "weights.",
+                "With a mask the output is not right: hand the mask on to the weights.",
             ),
             Check(
                 "stability",
                 "float16, nothing to attend to",
                 0.25,
                 (
-                    probe("stability/float16", masked((batch,), *full, dtype="float16")),
+                    probe(
+                        "stability/float16", masked((batch,), *full, dtype="float16")
+                    ),
                     probe(
                         "stability/blind",
                         _masked(triple(batch), blind, dtype="float16"),

@@ -273,7 +273,7 @@ class Grader:
             graded = grade_submission(self.sandbox, found.student, rebuilt, self.paper)
         except SessionLost as lost:
             return self._ungraded(found, "crashed", lost.message)
-        except Exception as error:  # noqa: BLE001 - one submission must not end a run
+        except Exception as error:
             message = f"The grader failed on it: {type(error).__name__}: {error}"
             return self._ungraded(found, "crashed", message)
         self._keep(found, data, graded)

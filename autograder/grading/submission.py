@@ -11,7 +11,15 @@ from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
 from autograder.grading.rebuild import Cell, Rebuilt
-from autograder.judging import Answers, Judgement, Records, Verdict, judge, tell_error
+from autograder.judging import (
+    Answers,
+    Judgement,
+    Misconception,
+    Records,
+    Verdict,
+    judge,
+    tell_error,
+)
 from autograder.results import (
     CheckResult,
     Evidence,
@@ -227,10 +235,16 @@ def _exercise_result(exercise, rebuilt, paper, said) -> ExerciseResult:
         max_score=exercise.points,
         status="graded" if attempted.passed else "error",
         misconception=known.name if known else None,
-        hint=known.hint if known else None,
+        hint=_hint(known, exercise) if known else None,
         message=_raised(exercise, rebuilt, said, attempted),
         checks=[_check_result(v, public) for v in judgement.verdicts],
     )
+
+
+def _hint(known: Misconception, exercise: Exercise) -> str:
+    if known.exercise == exercise.id:
+        return known.hint
+    return f"This follows from `{known.exercise}`; mend that first. {known.hint}"
 
 
 def _raised(exercise, rebuilt, said, attempted: Verdict) -> str:

@@ -334,7 +334,9 @@ class Session:
         self._ending: Ending | None = None
         self._deadline = time.monotonic() + limits.wall_seconds + 5
         self._printed = bytearray()
-        self._drainer = threading.Thread(target=self._drain, args=(output,), daemon=True)
+        self._drainer = threading.Thread(
+            target=self._drain, args=(output,), daemon=True
+        )
         self._drainer.start()
 
     def __enter__(self) -> Session:
@@ -356,7 +358,9 @@ class Session:
         reply = self._exchange({"do": "run", "cells": cells}, None)
         if not isinstance(reply, list) or len(reply) != len(cells):
             raise self._lost("protocol")
-        return [_cell_outcome(told, cell) for told, cell in zip(reply, cells, strict=True)]
+        return [
+            _cell_outcome(told, cell) for told, cell in zip(reply, cells, strict=True)
+        ]
 
     def ask(self, probe: dict[str, Any], seconds: float) -> Any:
         """Puts a probe; returns the answer as it came, unchecked.
@@ -453,8 +457,12 @@ def _cell_outcome(told: Any, cell: dict) -> dict[str, Any]:
     if error is not None:
         lines = error.get("lines") if isinstance(error, dict) else None
         error = {
-            "type": str(error.get("type", "Error"))[:80] if lines is not None else "Error",
-            "message": str(error.get("message", ""))[:2000] if lines is not None else "",
+            "type": str(error.get("type", "Error"))[:80]
+            if lines is not None
+            else "Error",
+            "message": str(error.get("message", ""))[:2000]
+            if lines is not None
+            else "",
             "lines": [
                 [str(line[0])[:200], line[1] if type(line[1]) is int else 0]
                 + [str(line[2])[:200]]

@@ -50,7 +50,7 @@ class Notebook:
         ):
             try:
                 self._execute(cell["id"], source)
-            except BaseException as raised:  # noqa: BLE001 - SystemExit is one too
+            except BaseException as raised:
                 error = self._describe(raised, cell)
         return {
             "id": cell["id"],
@@ -157,7 +157,14 @@ def stand_ins() -> None:
     colab = types.ModuleType("google.colab")
     for name in ("drive", "files", "output", "userdata", "auth"):
         part = types.ModuleType(f"google.colab.{name}")
-        for verb in ("mount", "download", "upload", "clear", "get", "authenticate_user"):
+        for verb in (
+            "mount",
+            "download",
+            "upload",
+            "clear",
+            "get",
+            "authenticate_user",
+        ):
             setattr(part, verb, nothing)
         part.flush_and_unmount = nothing
         setattr(colab, name, part)

@@ -153,7 +153,7 @@ def _child(request: dict, plan: jail.Plan, wire: int, output: int, scratch: str)
 
         worker.serve(socket.socket(fileno=3), request["limits"])
         os._exit(0)
-    except BaseException as error:  # noqa: BLE001 - nothing may run on after this
+    except BaseException as error:
         with contextlib.suppress(BaseException):
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(70)

@@ -105,7 +105,7 @@ class Report:
         lines = [self.headline]
         lines += [f"  {_mark(v)} {_line(v)}" for v in self._listed]
         if self.judgement.misconception:
-            lines.append(f"  This looks like: {self.judgement.misconception.hint}")
+            lines.append(f"  {self.advice}")
         elif not self.passed and self.judgement.exercise.hints:
             lines.append(f'  Stuck? hint("{self.judgement.exercise.id}")')
         return "\n".join(lines)
@@ -117,13 +117,21 @@ class Report:
         body.append("</ul>")
         misconception = self.judgement.misconception
         if misconception:
-            body.append(f"<p>💡 {_prose(misconception.hint)}</p>")
+            body.append(f"<p>💡 {_prose(self.advice)}</p>")
         if self.picture:
             body.append(self.picture.html())
         if not self.passed and self.judgement.exercise.hints:
             call = f'hint("{escape(self.judgement.exercise.id)}")'
             body.append(f"<p><small>Stuck? <code>{call}</code></small></p>")
         return _card(color, "".join(body))
+
+    @property
+    def advice(self) -> str:
+        """What is known about the mistake, and where it was made."""
+        known, own = self.judgement.misconception, self.judgement.exercise.id
+        if known.exercise == own:
+            return known.hint
+        return f"This follows from `{known.exercise}`; mend that first. {known.hint}"
 
     @property
     def attempted(self) -> bool:
@@ -177,7 +185,9 @@ def _item(verdict: Verdict) -> str:
     text = escape(verdict.check.title)
     if verdict.message and not verdict.passed:
         text += f" <small>{_prose(verdict.message)}</small>"
-    mark = f'<span class="m" role="img" aria-label="{SPOKEN[state]}">{MARKS[state]}</span>'
+    mark = (
+        f'<span class="m" role="img" aria-label="{SPOKEN[state]}">{MARKS[state]}</span>'
+    )
     return f'<li class="{state}">{mark}{text}</li>'
 
 

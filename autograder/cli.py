@@ -1,0 +1,281 @@
+"""The commands. Each ends with 0: done, 1: done, and some submissions could not be
+graded, 2: could not start, with one line that says why and the mend."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from autograder import records
+from autograder.course import Course, CourseError, load_course
+from autograder.nbgrading import tools_on_path
+from autograder.results import ClassResult
+from autograder.safe import one_line
+
+app = typer.Typer(
+    help="Build assignments and grade them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+Name = Annotated[str, typer.Argument(help="The assignment's name in course.toml.")]
+Unconfined = Annotated[
+    bool,
+    typer.Option(help="Run student code even where it cannot be confined."),
+]
+
+
+@app.callback()
+def options() -> None:
+    """Graded Keras notebooks on Transformers."""
+
+
+@app.command()
+def build(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="Which; all where none is named.")
+    ] = None,
+) -> None:
+    """Make the students' notebooks and the public records from solutions/."""
+    from autograder.authoring.build import build as build_one
+
+    course = load_course()
+    for name in assignments or [a.name for a in course.assignments]:
+        course.assignment(name)
+        with _progress() as progress:
+            task = progress.add_task(name, total=None)
+            told = []
+            for path, changed in build_one(
+                course, name, lambda step: progress.update(task, description=step)
+            ):
+                told.append(
+                    f"{path.relative_to(course.root)}: "
+                    f"{'written' if changed else 'unchanged'}"
+                )
+        for line in told:
+            console.print(line, markup=False)
+
+
+@app.command()
+def grade(
+    assignment: Name,
+    submitted: Annotated[
+        Path, typer.Option(help="The folder of submissions.", show_default=False)
+    ],
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write the results as JSON.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at once; all processors.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where pages, notebooks and gradebook go; the course."),
+    ] = None,
+    db: Annotated[
+        str | None, typer.Option(help="The gradebook's address; SQLite in `out`.")
+    ] = None,
+    allow_unconfined: Unconfined = False,
+) -> None:
+    """Grade a folder of submissions."""
+    if not submitted.is_dir():
+        raise CourseError(f"{submitted} is no folder; name the folder of submissions.")
+    course = load_course()
+    result = run(
+        course,
+        assignment,
+        submitted,
+        out or course.root,
+        jobs=jobs,
+        db=db,
+        json=json,
+        minimum="none" if allow_unconfined else None,
+    )
+    raise typer.Exit(exit_code(result))
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of its own, made anew.")
+    ] = Path("demo"),
+    jobs: Annotated[int | None, typer.Option(min=1)] = None,
+    allow_unconfined: Unconfined = False,
+) -> None:
+    """Make up a class of real notebooks and grade it."""
+    from autograder.demo import make_class
+
+    course = load_course()
+    name = course.assignments[0].name
+    submitted = make_class(course, name, folder)
+    console.print(f"A class of {len(list(submitted.iterdir()))} in {submitted}.")
+    run(
+        course,
+        name,
+        submitted,
+        folder,
+        jobs=jobs,
+        json=folder / f"{name}.json",
+        minimum="none" if allow_unconfined else None,
+    )
+
+
+@app.command()
+def doctor() -> None:
+    """Say how well this machine can confine student code."""
+    from autograder.sandbox.host import Sandbox
+
+    course = load_course()
+    with Sandbox(course.limits, minimum="none") as sandbox:
+        for layer in sandbox.ladder():
+            mark = "[green]yes[/]" if layer.active else "[red]no [/]"
+            mend = "" if layer.active else f" To get it: {layer.mend}."
+            console.print(f"{mark} {layer.name}: stops {layer.stops}.{mend}")
+        console.print(f"Submissions run under: {sandbox.isolation}")
+        if sandbox.isolation == "none":
+            raise typer.Exit(2)
+
+
+# --- what the commands share ------------------------------------------------------
+
+
+def run(
+    course: Course,
+    assignment: str,
+    submitted: Path,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    db: str | None = None,
+    json: Path | None = None,
+    minimum: str | None = None,
+) -> ClassResult:
+    """Grades a folder of submissions and writes everything that comes of it."""
+    from autograder.gradebook.hand_back import hand_back_class, hand_back_one
+    from autograder.grading.classroom import Grader, Workplace, default_jobs
+    from autograder.grading.collect import find_submissions
+    from autograder.sandbox.host import Sandbox
+
+    course.assignment(assignment)
+    place = Workplace(out.resolve())
+    pages = {}
+    with Sandbox(course.limits, minimum=minimum) as sandbox, _progress() as progress:
+        task = progress.add_task("the reference answers", total=None)
+        grader = Grader(
+            course,
+            assignment,
+            place,
+            sandbox,
+            jobs or default_jobs(),
+            lambda name: progress.update(task, description=f"records: {name}"),
+        )
+        total = len(find_submissions(submitted, assignment))
+        progress.update(task, description="grading", total=total, completed=0)
+        outcomes = []
+        for outcome in grader.grade(submitted):
+            outcomes.append(outcome)
+            pages[outcome.found.student] = hand_back_one(course, grader, outcome)
+            progress.advance(task)
+        db_url = db or f"sqlite:///{place.gradebook}"
+        result, page = hand_back_class(course, grader, outcomes, db_url)
+    if json is not None:
+        records.write_text(json, result.model_dump_json(indent=1) + "\n")
+    _table(result)
+    console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
+    for student in sorted(pages)[:1]:
+        console.print(f"Feedback    {_short(pages[student])} …", soft_wrap=True)
+    shown = (
+        f"{_short(place.gradebook)} (SQLite)" if db is None else "the given database"
+    )
+    console.print(f"Gradebook   {shown}", soft_wrap=True, markup=False)
+    return result
+
+
+def exit_code(result: ClassResult) -> int:
+    """Returns 1 where a submission could not be graded."""
+    return int(any(s.status != "graded" for s in result.submissions))
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _table(result: ClassResult) -> None:
+    table = Table("student", "score", "status", "what to look at", box=None)
+    for submission in result.submissions:
+        named = [e.misconception for e in submission.exercises if e.misconception]
+        notes = [submission.message] if submission.message else named
+        notes += submission.flags[:1]
+        color = "green" if submission.status == "graded" else "red"
+        table.add_row(
+            escape(one_line(submission.student, 32)),
+            f"{submission.score:g}",
+            f"[{color}]{submission.status}[/]",
+            escape(one_line(", ".join(notes), 72)),
+        )
+    console.print(table)
+    manual = sum(
+        e.max_score
+        for s in result.submissions[:1]
+        for e in s.exercises
+        if e.status == "manual"
+    )
+    if result.submissions:
+        top = result.submissions[0].max_score
+        console.print(
+            f"{len(result.submissions)} submissions, {top:g} points, {manual:g} of them "
+            f"given by a person; isolation: {result.submissions[0].isolation}"
+        )
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def main() -> None:
+    """Runs the command line; an error is one sentence and exit code 2."""
+    from autograder.sandbox.host import ConfinementError
+
+    tools_on_path()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        app()
+    except (CourseError, ConfinementError) as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

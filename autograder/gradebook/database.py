@@ -1,0 +1,98 @@
+"""Scores into nbgrader's gradebook, all of a class or none of it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable
+
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import SaveCells
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config
+
+from autograder.exercise import Exercise
+from autograder.nbgrading import tools_on_path
+from autograder.results import SubmissionResult
+
+
+def gradebook_id(student: str) -> str:
+    """Returns a student's id as nbgrader and its pages take it: a plain word.
+
+    Names that had to be changed keep a fingerprint, so that two of them stay two.
+    """
+    plain = re.sub(r"[^\w.@+-]+", "-", student, flags=re.ASCII).strip("-.") or "student"
+    if plain == student:
+        return plain
+    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:6]}"
+
+
+def write_scores(
+    db_url: str,
+    course_id: str,
+    assignment: str,
+    release: NotebookNode,
+    exercises: list[Exercise],
+    results: Iterable[SubmissionResult],
+) -> None:
+    """Writes a class's automatic scores; what a person gave stays.
+
+    Args:
+        db_url: SQLAlchemy's address of the gradebook.
+        course_id: nbgrader's name of the course.
+        assignment: its name.
+        release: the students' notebook, whose cells the gradebook must know.
+        exercises: what was asked.
+        results: one per student.
+    """
+    tools_on_path()
+    with warnings.catch_warnings():
+        # nbgrader's models are written for an older SQLAlchemy, which says so.
+        warnings.simplefilter("ignore", SAWarning)
+        _register(db_url, course_id, assignment, release)
+        with Gradebook(db_url, course_id) as gradebook:
+            try:
+                for result in results:
+                    _write_one(gradebook, assignment, exercises, result)
+                gradebook.db.commit()
+            except BaseException:
+                gradebook.db.rollback()
+                raise
+
+
+def _register(db_url, course_id, assignment, release) -> None:
+    """Lets nbgrader's own preprocessor enter the assignment's cells."""
+    with Gradebook(db_url, course_id) as gradebook:
+        gradebook.update_or_create_assignment(assignment)
+    resources = {
+        "nbgrader": {
+            "assignment": assignment,
+            "notebook": assignment,
+            "db_url": db_url,
+        },
+        "unique_key": assignment,
+    }
+    config = Config()
+    config.CourseDirectory.course_id = course_id
+    SaveCells(config=config).preprocess(release.copy(), resources)
+
+
+def _write_one(gradebook, assignment, exercises, result: SubmissionResult) -> None:
+    student = gradebook_id(result.student)
+    if result.status == "missing":
+        gradebook.update_or_create_student(student)
+        return
+    gradebook.update_or_create_student(student)
+    submission = gradebook.update_or_create_submission(assignment, student)
+    scores = {exercise.id: exercise.score for exercise in result.exercises}
+    for notebook in submission.notebooks:
+        for grade in notebook.grades:
+            exercise = grade.cell.name.removeprefix("grade_")
+            if any(e.id == exercise and not e.manual for e in exercises):
+                grade.auto_score = scores.get(exercise, 0.0)
+                grade.needs_manual_grade = False
+            elif grade.manual_score is None:
+                grade.auto_score = None
+                grade.needs_manual_grade = True
