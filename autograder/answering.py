@@ -156,7 +156,7 @@ def _a(noun: str) -> str:
 
 
 def make(spec: dict, namespace: dict[str, Any]) -> Callable:
-    """Returns what the probe calls: the function itself, or a layer made of the class."""
+    """Returns what the probe calls: the function, or a layer made of the class."""
     target = find(spec, namespace)
     if "construct" not in spec:
         return target
@@ -219,7 +219,7 @@ def assign(layer, weights: dict[str, np.ndarray]) -> None:
 
 
 def tensor(value: Any, dtype: str | None = None) -> Any:
-    """Returns arrays as backend tensors, floats in `dtype`; other values as they are."""
+    """Returns arrays as backend tensors, floats in `dtype`; others as they are."""
     import keras
 
     if not isinstance(value, np.ndarray):

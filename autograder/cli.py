@@ -3,6 +3,7 @@ graded, 2: could not start, with one line that says why and the mend."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -61,14 +62,12 @@ def build(
         course.assignment(name)
         with _progress() as progress:
             task = progress.add_task(name, total=None)
-            told = []
-            for path, changed in build_one(
-                course, name, lambda step: progress.update(task, description=step)
-            ):
-                told.append(
-                    f"{path.relative_to(course.root)}: "
-                    f"{'written' if changed else 'unchanged'}"
-                )
+            step = functools.partial(_describe, progress, task)
+            told = [
+                f"{path.relative_to(course.root)}: "
+                f"{'written' if changed else 'unchanged'}"
+                for path, changed in build_one(course, name, step)
+            ]
         for line in told:
             console.print(line, markup=False)
 
@@ -184,7 +183,7 @@ def run(
             place,
             sandbox,
             jobs or default_jobs(),
-            lambda name: progress.update(task, description=f"records: {name}"),
+            lambda name: _describe(progress, task, f"records: {name}"),
         )
         total = len(find_submissions(submitted, assignment))
         progress.update(task, description="grading", total=total, completed=0)
@@ -213,6 +212,10 @@ def exit_code(result: ClassResult) -> int:
     return int(any(s.status != "graded" for s in result.submissions))
 
 
+def _describe(progress: Progress, task, text: str) -> None:
+    progress.update(task, description=text)
+
+
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -228,8 +231,10 @@ def _progress() -> Progress:
 def _table(result: ClassResult) -> None:
     table = Table("student", "score", "status", "what to look at", box=None)
     for submission in result.submissions:
-        named = [e.misconception for e in submission.exercises if e.misconception]
-        notes = [submission.message] if submission.message else named
+        named = dict.fromkeys(
+            e.misconception for e in submission.exercises if e.misconception
+        )
+        notes = [submission.message] if submission.message else list(named)
         notes += submission.flags[:1]
         color = "green" if submission.status == "graded" else "red"
         table.add_row(
@@ -248,8 +253,8 @@ def _table(result: ClassResult) -> None:
     if result.submissions:
         top = result.submissions[0].max_score
         console.print(
-            f"{len(result.submissions)} submissions, {top:g} points, {manual:g} of them "
-            f"given by a person; isolation: {result.submissions[0].isolation}"
+            f"{len(result.submissions)} submissions, {top:g} points, {manual:g} of "
+            f"them given by a person; isolation: {result.submissions[0].isolation}"
         )
 
 

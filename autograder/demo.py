@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ from autograder.authoring.source import Variant, read_solution, read_variants
 from autograder.course import Course, CourseError
 
 MARKER = ".autograder-demo"
-NAMES = ["alma", "ben", "chidi", "dora", "emil", "fatma", "goran", "hana", "ivo", "jana", "kofi", "lena", "milan", "nadia", "omar", "petra", "quinn", "rosa", "sami", "tara", "umut", "vera", "wren", "xenia", "yusuf", "zoe"]
+NAMES = """
+    alma ben chidi dora emil fatma goran hana ivo jana kofi lena
+    milan nadia omar petra quinn rosa sami tara umut vera wren xenia yusuf zoe
+""".split()
 SPECIAL = 4
 
 FORGER = """
@@ -66,10 +70,10 @@ def _texts(course: Course, assignment: str, size: int) -> list[str]:
     for i in range(size - SPECIAL):
         sources = dict(right)
         style = good[i % len(good)]
-        sources[style.exercise] = style.source
+        sources[style.exercise] = complete(style, right)
         # Every third is right throughout; the others have one mistake or two.
         for variant in bad[2 * i : 2 * i + i % 3]:
-            sources[variant.exercise] = variant.source
+            sources[variant.exercise] = complete(variant, right)
         made.append(lambda sources=sources: _text(course, assignment, sources))
     special = [
         lambda: _text(course, assignment, {}),
@@ -96,6 +100,13 @@ def _without_markers(source: str) -> str:
     return "\n".join(
         x for x in lines if "BEGIN SOLUTION" not in x and "END SOLUTION" not in x
     )
+
+
+def complete(variant: Variant, right: dict[str, str]) -> str:
+    """Returns a cell's whole source: where it extends the right class, with that."""
+    if re.search(r"^class (\w+)\(\1\)", variant.source, re.MULTILINE):
+        return f"{right[variant.exercise]}\n\n\n{variant.source}"
+    return variant.source
 
 
 def _text(course: Course, assignment: str, sources: dict[str, str]) -> str:

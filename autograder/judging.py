@@ -269,7 +269,7 @@ def tolerance_of(probe: Probe, answer: Answer, name: str, device: str) -> float:
 
 
 def deviation(own: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the largest |own - expected| / (1 + |expected|); equal infinities are 0."""
+    """Returns the largest |own - expected| / (1 + |expected|); equal infinities 0."""
     own64, due64 = own.astype("float64"), expected.astype("float64")
     with np.errstate(invalid="ignore"):
         error = np.abs(own64 - due64) / (1.0 + np.abs(due64))
@@ -370,7 +370,9 @@ def shapes(probe, answer, expected, device) -> Finding:
     for name in sorted(k for k in expected["facts"] if k.startswith("declared/")):
         own, due = answer["facts"].get(name), expected["facts"][name]
         fits = own is not None and len(own) == len(due)
-        if not fits or any(a is not None and a != b for a, b in zip(own, due)):
+        if not fits or any(
+            a is not None and a != b for a, b in zip(own, due, strict=True)
+        ):
             raise Wrong(
                 f"With unknown sizes it declares the shape {_show(own)}; "
                 f"expected {_show(due)}."

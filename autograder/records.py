@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 DTYPES = frozenset(
-    ["bool", "int8", "uint8", "int16", "int32", "int64", "uint32", "float16", "float32", "float64"]
+    "bool int8 uint8 int16 int32 int64 uint32 float16 float32 float64".split()
 )
 ARRAY = "$array"
 METADATA = "tree"

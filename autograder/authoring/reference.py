@@ -102,7 +102,7 @@ def _refuse_errors(asked, answers, assignment) -> None:
 
 
 def _difference(variant: Variant, theirs: dict, right: dict) -> dict[str, Any]:
-    """Returns a misconception's record: only the answers that are not the reference's."""
+    """Returns a misconception's record: the answers that are not the reference's."""
     kept = {
         exercise: {
             id: answer

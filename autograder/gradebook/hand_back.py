@@ -43,7 +43,7 @@ def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
 def hand_back_class(
     course: Course, grader: Grader, outcomes: Sequence[Outcome], db_url: str
 ) -> tuple[ClassResult, Path]:
-    """Fills the gradebook and writes the class page; returns the result and the page."""
+    """Fills the gradebook, writes the class page; returns the result and the page."""
     result, place = grader.summary(outcomes), grader.workplace
     write_scores(
         db_url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
-from autograder.grading.rebuild import Cell, Rebuilt
+from autograder.grading.rebuild import Cell, Rebuilt, defined_names
 from autograder.judging import (
     Answers,
     Judgement,
@@ -80,7 +81,7 @@ def grade_submission(
     said = Conversation()
     if asked:
         _converse(sandbox, rebuilt, asked, paper, said)
-        if _wants_everything(rebuilt, asked, said):
+        if _wants_everything(rebuilt, said):
             again = Conversation()
             _converse(sandbox, rebuilt, asked, paper, again, everything=True)
             said = again if _answered(again) > _answered(said) else said
@@ -165,15 +166,13 @@ def _ask(
         }
         seconds = max(0.0, deadline - time.monotonic())
         answers[probe.id] = checked(session.ask(question, seconds))
-        if probe.action == "attempted":
-            if not answers[probe.id]["facts"].get("written"):
-                return
+        written = answers[probe.id]["facts"].get("written")
+        if probe.action == "attempted" and not written:
+            return
 
 
-def _wants_everything(rebuilt: Rebuilt, asked, said: Conversation) -> bool:
-    """Did something the notebook shows, and the grader skips, turn out to be needed?"""
-    if said.stopped or not any(cell.kind == "shown" for cell in rebuilt.cells):
-        return False
+def _wants_everything(rebuilt: Rebuilt, said: Conversation) -> bool:
+    """Does a cell that the grader skipped define a name that was missed?"""
     errors = [cell["error"] for cell in said.cells if cell.get("error")]
     errors += [
         answer["error"]
@@ -181,10 +180,16 @@ def _wants_everything(rebuilt: Rebuilt, asked, said: Conversation) -> bool:
         for answer in answers.values()
         if answer["error"]
     ]
-    return any(
-        error["type"] in ("NameError", "UnboundLocalError")
-        or "There is no `" in error["message"]
+    missed = {
+        name
         for error in errors
+        if error["type"] in ("NameError", "Refusal")
+        for name in re.findall(r"(?:name '|no `)(\w+)", error["message"])
+    }
+    return any(
+        missed & defined_names(cell.source)
+        for cell in rebuilt.cells
+        if cell.kind == "shown"
     )
 
 

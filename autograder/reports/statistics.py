@@ -75,10 +75,9 @@ def class_statistics(
     for submission in result.submissions:
         notes += [(submission.student, note) for note in submission.flags]
         notes += [(submission.student, note) for note in submission.repairs]
+        for name, exercise in _mistakes(submission).items():
+            named[exercise, name].append(submission.student)
         for exercise in submission.exercises:
-            if exercise.misconception:
-                key = (exercise.id, exercise.misconception)
-                named[key].append(submission.student)
             for check in exercise.checks:
                 counted[exercise.id, check.id][_state(exercise.status, check)] += 1
     rates = [
@@ -98,6 +97,15 @@ def class_statistics(
         ],
         notes=notes,
     )
+
+
+def _mistakes(submission) -> dict[str, str]:
+    """Returns a student's misconceptions with the exercise where each is met first."""
+    found: dict[str, str] = {}
+    for exercise in submission.exercises:
+        if exercise.misconception:
+            found.setdefault(exercise.misconception, exercise.id)
+    return found
 
 
 STATES = ("passed", "failed", "skipped", "open")

@@ -20,7 +20,29 @@ _NE, _EQ, _MASKED_EQ = 1, 4, 7  # enum scmp_compare
 _BAD_ARCHITECTURE = 2  # enum scmp_filter_attr
 CLONE_THREAD = 0x00010000
 
-DENIED = ["fork", "vfork", "execve", "execveat", "socket", "connect", "bind", "listen", "accept", "accept4", "sendmsg", "sendmmsg", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "swapon", "swapoff", "quotactl", "quotactl_fd", "bpf", "perf_event_open", "keyctl", "add_key", "request_key", "userfaultfd", "memfd_create", "memfd_secret", "io_uring_setup", "io_uring_enter", "io_uring_register", "shmget", "shmat", "shmctl", "semget", "semop", "semtimedop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "link", "linkat", "symlink", "symlinkat", "mknod", "mknodat", "truncate", "name_to_handle_at", "open_by_handle_at", "fanotify_init", "inotify_init", "inotify_init1", "acct", "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "syslog", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "sethostname", "setdomainname", "iopl", "ioperm", "personality", "modify_ldt", "vhangup", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid", "setsid", "setpgid", "setpriority", "ioprio_set", "capset", "seccomp", "landlock_create_ruleset", "lookup_dcookie", "nfsservctl"]
+DENIED = """
+    fork vfork execve execveat
+    socket connect bind listen accept accept4 sendmsg sendmmsg
+    ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp
+    pidfd_open pidfd_getfd pidfd_send_signal
+    tkill rt_sigqueueinfo rt_tgsigqueueinfo
+    unshare setns mount umount2 pivot_root chroot mount_setattr move_mount open_tree
+    fsopen fsconfig fsmount fspick swapon swapoff quotactl quotactl_fd
+    bpf perf_event_open keyctl add_key request_key userfaultfd memfd_create
+    memfd_secret io_uring_setup io_uring_enter io_uring_register
+    shmget shmat shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl
+    mq_open mq_unlink
+    chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat
+    utime utimes utimensat futimesat setxattr lsetxattr fsetxattr removexattr
+    lremovexattr fremovexattr link linkat symlink symlinkat mknod mknodat
+    truncate name_to_handle_at open_by_handle_at fanotify_init inotify_init
+    inotify_init1 acct reboot kexec_load kexec_file_load init_module finit_module
+    delete_module syslog settimeofday clock_settime adjtimex clock_adjtime
+    sethostname setdomainname iopl ioperm personality modify_ldt vhangup
+    setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid
+    setsid setpgid setpriority ioprio_set capset seccomp
+    landlock_create_ruleset lookup_dcookie nfsservctl
+""".split()
 
 
 class _Compare(ctypes.Structure):

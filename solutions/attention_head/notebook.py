@@ -456,7 +456,21 @@ check("attention_head", AttentionHead)
 # what it makes of "cat" and "mat".
 
 # %%
-vocabulary = ["I", "like", "the", "cat", "on", "a", "mat", "you", "see", "dog", "by", "an", "egg"]
+vocabulary = [
+    "I",
+    "like",
+    "the",
+    "cat",
+    "on",
+    "a",
+    "mat",
+    "you",
+    "see",
+    "dog",
+    "by",
+    "an",
+    "egg",
+]
 articles, nouns = {"the", "a", "an"}, {"cat", "mat", "dog", "egg"}
 
 

@@ -1,0 +1,140 @@
+import keras
+import numpy as np
+import pytest
+
+from autograder.answering import answer
+from autograder.records import from_bytes, to_bytes
+
+
+class Head(keras.layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = keras.layers.Dense(units, dtype=self.dtype_policy)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+X = np.arange(12, dtype="float32").reshape(2, 6)
+KERNEL = np.ones((6, 3), "float32")
+
+
+def ask(action, **spec):
+    spec = {"target": "Head", "construct": {"units": 3}, **spec}
+    return answer({"action": action, "spec": spec}, {"Head": Head})
+
+
+def test_weights_are_transplanted_and_reshaped():
+    got = ask(
+        "call",
+        weights={"dense.kernel": KERNEL.reshape(-1), "dense.bias": np.ones(3, "f4")},
+        calls=[{"args": [X]}],
+    )
+    np.testing.assert_allclose(got["arrays"]["0/0"], X @ KERNEL + 1)
+
+
+@pytest.mark.parametrize(
+    "weights, words",
+    [
+        ({"query.kernel": KERNEL}, "Head has no sublayer or weight `query`"),
+        ({"dense.gamma": KERNEL}, "Head.dense has no weight `gamma`"),
+        ({"dense.units": KERNEL}, "not a weight"),
+        ({"dense.kernel": KERNEL[:2]}, "expected 6 numbers"),
+    ],
+)
+def test_a_missing_path_is_named(weights, words):
+    got = ask("call", weights=weights, calls=[{"args": [X]}])
+    assert got["error"]["type"] == "Refusal" and words in got["error"]["message"]
+
+
+@pytest.mark.parametrize("action", ["config", "reload", "compiled", "symbolic"])
+def test_round_trips(action):
+    weights = {"dense.kernel": KERNEL}
+    got = ask(action, weights=weights, calls=[{"args": [X]}])
+    assert got["error"] is None
+    arrays = list(got["arrays"].values())
+    np.testing.assert_allclose(arrays[0], arrays[-1], rtol=1e-6)
+
+
+def test_gradients_by_weights_and_inputs():
+    got = ask(
+        "gradients",
+        weights={"dense.kernel": KERNEL},
+        paths=["dense.kernel"],
+        calls=[{"args": [X]}],
+        cotangent=np.ones((2, 3), "float32"),
+    )
+    np.testing.assert_allclose(got["arrays"]["input 0"], np.full((2, 6), 3.0))
+    assert got["arrays"]["dense.kernel"].shape == (6, 3)
+
+
+class Liar:
+    shape, dtype = (2, 3), "float32"
+
+    def __array__(self, *args, **kwargs):
+        return np.ones((2, 3))
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = None
+
+
+class SubArray(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize(
+    "result", [Liar(), [[1.0]], "text", None, np.ones(3).view(SubArray), object()]
+)
+def test_only_tensors_count_as_numbers(result):
+    names = {"f": lambda: result}
+    got = answer({"action": "call", "spec": {"target": "f", "calls": [{}]}}, names)
+    assert got["error"]["type"] == "Refusal"
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError, MemoryError])
+def test_whatever_is_raised_becomes_an_answer(error):
+    def f():
+        raise error("why")
+
+    got = answer({"action": "call", "spec": {"target": "f", "calls": [{}]}}, {"f": f})
+    assert got["error"]["type"] == error.__name__
+    assert got["error"]["lines"][-1][2] == 'raise error("why")'
+
+
+def test_a_hostile_exception_becomes_an_answer():
+    class Bad(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def f():
+        raise Bad
+
+    got = answer({"action": "call", "spec": {"target": "f", "calls": [{}]}}, {"f": f})
+    assert got["error"]["message"] == ""
+
+
+def test_the_global_policy_is_the_students_own_again():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        got = ask("call", weights={"dense.kernel": KERNEL}, calls=[{"args": [X]}])
+        assert got["facts"]["0/0/dtype"] == "float32"
+        assert keras.config.dtype_policy().name == "mixed_float16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_answers_survive_as_bytes():
+    got = ask("call", weights={"dense.kernel": KERNEL}, calls=[{"args": [X]}])
+    again = from_bytes(to_bytes(got))
+    np.testing.assert_array_equal(again["arrays"]["0/0"], got["arrays"]["0/0"])
+    assert again["facts"] == got["facts"]
+    assert to_bytes(got) == to_bytes(again)

@@ -1,0 +1,61 @@
+"""What every room's tests share: the course, one sandbox, and quiet TensorFlow."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import nbformat  # noqa: E402
+import pytest  # noqa: E402
+
+from autograder.authoring.source import read_solution  # noqa: E402
+from autograder.course import Limits, load_course  # noqa: E402
+from autograder.sandbox.host import Sandbox  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+LIMITS = Limits(
+    wall_seconds=60, cell_seconds=5, exercise_seconds=10, cpu_seconds=60, memory_mb=800
+)
+
+
+@pytest.fixture(scope="session")
+def course():
+    return load_course(ROOT)
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    with Sandbox(LIMITS) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def release(course):
+    return nbformat.read(course.release("attention_head"), as_version=4)
+
+
+@pytest.fixture(scope="session")
+def solutions(course):
+    """The reference's exercise cells of `attention_head`, by exercise."""
+    return {
+        cell.marks["exercise"]: cell.source
+        for cell in read_solution(course, "attention_head")
+        if cell.role == "exercise"
+    }
+
+
+@pytest.fixture
+def filled(release, solutions):
+    """A right submission as a notebook."""
+    from copy import deepcopy
+
+    from autograder.grading.rebuild import grade_id
+
+    notebook = deepcopy(release)
+    for cell in notebook.cells:
+        if grade_id(cell) in solutions:
+            cell.source = solutions[grade_id(cell)]
+    return notebook

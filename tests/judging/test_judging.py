@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from autograder.exercise import Check, Exercise, Probe
+from autograder.judging import (
+    Misconception,
+    Records,
+    deviation,
+    examine,
+    judge,
+    tell_error,
+)
+
+VALUE = np.arange(6, dtype="float32").reshape(2, 3)
+
+
+def answer(array=None, error=None, **facts):
+    arrays = {} if array is None else {"0/0": np.asarray(array)}
+    return {"error": error, "facts": facts, "arrays": arrays}
+
+
+def exercise(**extra):
+    first = Probe("a", "call", {"target": "f"}, **extra)
+    second = Probe("b", "call", {"target": "f"})
+    checks = (
+        Check("values", "values", 2.0, (first,), message="Not the sum."),
+        Check("more", "more", 1.0, (second,), ("values",)),
+    )
+    return Exercise("e", ("f",), "E", checks)
+
+
+RIGHT = {"a": answer(VALUE), "b": answer(VALUE)}
+
+
+def test_right_answers_get_all_points():
+    judgement = judge(exercise(), RIGHT, Records(RIGHT))
+    assert judgement.passed and judgement.score == 3.0
+
+
+def test_a_wrong_value_fails_and_what_depends_on_it_is_skipped():
+    answers = {**RIGHT, "a": answer(VALUE + 0.5)}
+    judgement = judge(exercise(), answers, Records(RIGHT))
+    values, more = judgement.verdicts
+    assert judgement.score == 0
+    assert not values.passed and "Not the sum." in values.message
+    assert more.skipped and "values" in more.message
+    (finding,) = values.findings
+    assert finding.error > finding.tolerance > 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        answer(VALUE[:1]),
+        answer(VALUE.T),
+        answer(np.full_like(VALUE, np.nan)),
+        answer(np.full_like(VALUE, np.inf)),
+        answer(VALUE[0, 0]),
+        answer(),
+        {**answer(VALUE), "arrays": {"0/0": VALUE, "0/1": VALUE}},
+        answer(error={"type": "ValueError", "message": "no", "lines": []}),
+    ],
+)
+def test_what_is_not_the_answer_is_wrong(wrong):
+    probe = exercise().probes[0]
+    finding = examine(probe, wrong, answer(VALUE))
+    assert not finding.passed and finding.message
+
+
+def test_tolerance_lets_rounding_pass_and_a_weak_mask_not():
+    probe = exercise().probes[0]
+    assert examine(probe, answer(VALUE + 3e-6), answer(VALUE)).passed
+    assert not examine(probe, answer(VALUE + 6e-5), answer(VALUE)).passed
+
+
+def test_facts_are_compared():
+    probe = exercise(facts=("0/0/dtype",)).probes[0]
+    due = {**answer(VALUE), "facts": {"0/0/dtype": "float16"}}
+    own = {**answer(VALUE), "facts": {"0/0/dtype": "float32"}}
+    assert examine(probe, due, due).passed
+    assert "float16" in examine(probe, own, due).message
+
+
+def test_a_misconception_is_recognised_by_its_numbers():
+    wrong = {**RIGHT, "a": answer(VALUE * 2)}
+    other = {**RIGHT, "a": answer(VALUE * 3)}
+    known = [
+        Misconception("tripled", "e", "You tripled.", other),
+        Misconception("doubled", "e", "You doubled.", wrong),
+    ]
+    judgement = judge(exercise(), wrong, Records(RIGHT, known))
+    assert judgement.misconception.name == "doubled"
+    own = {**RIGHT, "a": answer(VALUE * 5)}
+    assert judge(exercise(), own, Records(RIGHT, known)).misconception is None
+
+
+def test_unchanged_compares_with_ones_own_numbers():
+    probe = Probe("a", "reload", {"target": "f"}, compare="unchanged")
+    due = {"error": None, "facts": {}, "arrays": {"before/0": VALUE, "after/0": VALUE}}
+    own = {"error": None, "facts": {}, "arrays": {"before/0": -VALUE, "after/0": -VALUE}}
+    lost = {"error": None, "facts": {}, "arrays": {"before/0": VALUE, "after/0": -VALUE}}
+    flat = {
+        "error": None,
+        "facts": {},
+        "arrays": {"before/0": VALUE * 0, "after/0": VALUE * 0},
+    }
+    assert examine(probe, own, due).passed
+    assert not examine(probe, lost, due).passed
+    assert not examine(probe, flat, due).passed, "a constant answers nothing"
+
+
+def test_deviation_is_relative_to_large_values_and_absolute_to_small_ones():
+    assert deviation(np.array([101.0]), np.array([100.0])) == pytest.approx(1 / 101)
+    assert deviation(np.array([0.1]), np.array([0.0])) == pytest.approx(0.1)
+    assert deviation(np.array([np.inf]), np.array([np.inf])) == 0.0
+    assert deviation(np.array([np.nan]), np.array([0.0])) == np.inf
+
+
+def test_errors_are_told_by_the_students_line():
+    told = tell_error(
+        {"type": "KeyError", "message": "'a'", "lines": [["<x>", 3, "d['a']"]]}
+    )
+    assert told == "It raised KeyError: 'a'. (line 3: `d['a']`)"
