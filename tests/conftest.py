@@ -8,12 +8,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-import nbformat  # noqa: E402
-import pytest  # noqa: E402
+import nbformat
+import pytest
 
-from autograder.authoring.source import read_solution  # noqa: E402
-from autograder.course import Limits, load_course  # noqa: E402
-from autograder.sandbox.host import Sandbox  # noqa: E402
+from autograder.authoring.source import read_solution
+from autograder.course import Limits, load_course
+from autograder.sandbox.host import Sandbox
 
 ROOT = Path(__file__).parents[1]
 LIMITS = Limits(

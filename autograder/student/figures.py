@@ -22,10 +22,9 @@ def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> by
     for axis, (name, matrix) in zip(axes, panels, strict=True):
         if name == "difference":
             top = np.nanmax(np.abs(matrix), initial=1e-12)
-            image = axis.imshow(matrix, cmap="PuOr", vmin=-top, vmax=top)
+            image = axis.imshow(matrix, cmap=_map("PuOr"), vmin=-top, vmax=top)
         else:
-            image = axis.imshow(matrix, cmap="viridis", vmin=low, vmax=high)
-        image.cmap.set_bad("#d1495b")
+            image = axis.imshow(matrix, cmap=_map("viridis"), vmin=low, vmax=high)
         axis.set_title(name, fontsize=9)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -34,6 +33,15 @@ def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> by
     data = io.BytesIO()
     figure.savefig(data, format="png", facecolor="white")
     return data.getvalue()
+
+
+def _map(name: str):
+    """Returns a colour map in which NaN and infinities are red."""
+    import matplotlib
+
+    colors = matplotlib.colormaps[name].copy()
+    colors.set_bad("#d1495b")
+    return colors
 
 
 def alt_text(expected: np.ndarray, own: np.ndarray) -> str:

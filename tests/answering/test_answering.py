@@ -100,7 +100,9 @@ def test_only_tensors_count_as_numbers(result):
     assert got["error"]["type"] == "Refusal"
 
 
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, ValueError, MemoryError])
+@pytest.mark.parametrize(
+    "error", [SystemExit, KeyboardInterrupt, ValueError, MemoryError]
+)
 def test_whatever_is_raised_becomes_an_answer(error):
     def f():
         raise error("why")

@@ -98,8 +98,16 @@ def test_a_misconception_is_recognised_by_its_numbers():
 def test_unchanged_compares_with_ones_own_numbers():
     probe = Probe("a", "reload", {"target": "f"}, compare="unchanged")
     due = {"error": None, "facts": {}, "arrays": {"before/0": VALUE, "after/0": VALUE}}
-    own = {"error": None, "facts": {}, "arrays": {"before/0": -VALUE, "after/0": -VALUE}}
-    lost = {"error": None, "facts": {}, "arrays": {"before/0": VALUE, "after/0": -VALUE}}
+    own = {
+        "error": None,
+        "facts": {},
+        "arrays": {"before/0": -VALUE, "after/0": -VALUE},
+    }
+    lost = {
+        "error": None,
+        "facts": {},
+        "arrays": {"before/0": VALUE, "after/0": -VALUE},
+    }
     flat = {
         "error": None,
         "facts": {},
