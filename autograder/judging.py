@@ -6,7 +6,7 @@ Keras: the same functions judge in the grader's process and in the notebook.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,13 +112,20 @@ class Judgement:
         return all(verdict.passed for verdict in self.verdicts)
 
 
-def judge(exercise: Exercise, answers: Answers, records: Records) -> Judgement:
+def judge(
+    exercise: Exercise,
+    answers: Answers,
+    records: Records,
+    suspected: Collection[str] = (),
+) -> Judgement:
     """Judges one exercise's answers.
 
     Args:
         exercise: what was asked.
         answers: the answers by probe id; a missing one counts as not given.
         records: the reference's answers and the misconceptions'.
+        suspected: misconceptions met in earlier exercises; where two explain as
+            much, the one that was met before is named.
     """
     judgement = Judgement(exercise)
     passed: set[str] = set()
@@ -128,7 +135,7 @@ def judge(exercise: Exercise, answers: Answers, records: Records) -> Judgement:
         if verdict.passed:
             passed.add(check.id)
     if not judgement.passed:
-        judgement.misconception = recognise(exercise, answers, records)
+        judgement.misconception = recognise(exercise, answers, records, suspected)
     return judgement
 
 
@@ -206,6 +213,8 @@ def _one_line(text: str, limit: int = 240) -> str:
 def _facts(probe, answer, expected) -> None:
     for fact in probe.facts:
         own, due = answer["facts"].get(fact), expected["facts"].get(fact)
+        if own != due and fact == "written":
+            raise Wrong("")
         if own != due:
             raise Wrong(f"{_fact_name(fact)} is {_show(own)}; expected {_show(due)}.")
 
@@ -453,24 +462,27 @@ def half(probe, answer, expected, device) -> Finding:
 
 
 def recognise(
-    exercise: Exercise, answers: Answers, records: Records
+    exercise: Exercise,
+    answers: Answers,
+    records: Records,
+    suspected: Collection[str] = (),
 ) -> Misconception | None:
     """Returns the misconception that explains an exercise's wrong answers best.
 
     A misconception is a candidate where it explains at least one wrong answer by
     telling evidence: the same wrong numbers, facts or error. The one that explains
     most wrong answers wins, then the one that is right and wrong at most of the same
-    places, then one of this exercise over one of an earlier exercise.
+    places, then one that was met before, then one of this exercise.
     """
     wrong = [
         probe
         for probe in exercise.probes
         if not _right(probe, answers.get(probe.id), records)
     ]
-    best, best_rank = None, (0, 0, False)
+    best, best_rank = None, (0, 0, False, False)
     for candidate in records.misconceptions:
-        own = candidate.exercise == exercise.id
-        rank = (*_explains(candidate, exercise, wrong, answers, records), own)
+        met, own = candidate.name in suspected, candidate.exercise == exercise.id
+        rank = (*_explains(candidate, exercise, wrong, answers, records), met, own)
         if not rank[0]:
             continue
         if rank > best_rank:

@@ -85,7 +85,10 @@ def grade_submission(
             again = Conversation()
             _converse(sandbox, rebuilt, asked, paper, again, everything=True)
             said = again if _answered(again) > _answered(said) else said
-    results = [_exercise_result(e, rebuilt, paper, said) for e in paper.exercises]
+    results: list[ExerciseResult] = []
+    for exercise in paper.exercises:
+        met = [r.misconception for r in results if r.misconception]
+        results.append(_exercise_result(exercise, rebuilt, paper, said, met))
     status, message = _status(said, asked)
     result = SubmissionResult(
         student=student,
@@ -214,7 +217,7 @@ def _status(said: Conversation, asked: list[Exercise]) -> tuple[str, str]:
     return LOST_STATUS.get(lost.reason, "killed"), lost.message
 
 
-def _exercise_result(exercise, rebuilt, paper, said) -> ExerciseResult:
+def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
     if exercise.manual:
         return ExerciseResult(
             id=exercise.id, score=0.0, max_score=exercise.points, status="manual"
@@ -228,7 +231,7 @@ def _exercise_result(exercise, rebuilt, paper, said) -> ExerciseResult:
         return _empty(exercise, status, lost.message)
     if not answers:
         return _empty(exercise, "error", "It could not be asked.")
-    judgement = judge(exercise, answers, paper.records[exercise.id])
+    judgement = judge(exercise, answers, paper.records[exercise.id], met)
     public = _public_judgement(exercise, paper, said)
     attempted = judgement.verdicts[0]
     if not attempted.passed and not answers["attempted"]["error"]:

@@ -15,6 +15,7 @@ from autograder.judging import Judgement, Records, judge
 from autograder.student.display import HintCard, Notice, Picture, Report
 
 _hints_shown: dict[str, int] = {}
+_met: dict[str, str] = {}  # the misconception last seen in each exercise
 
 
 def check(exercise: str, *objects: Any) -> Report | Notice:
@@ -35,7 +36,10 @@ def check(exercise: str, *objects: Any) -> Report | Notice:
         return Notice(str(error.args[0]))
     known = Records.of(tree, asked.id, _device())
     answers = ask(asked, namespace)
-    judgement = judge(asked, answers, known)
+    _met.pop(asked.id, None)
+    judgement = judge(asked, answers, known, _met.values())
+    if judgement.misconception:
+        _met[asked.id] = judgement.misconception.name
     return Report(judgement, _picture(judgement, answers, known))
 
 

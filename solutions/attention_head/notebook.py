@@ -30,12 +30,17 @@
 # `hint("attention_weights")` gives one hint at a time.
 
 # %% role="given"
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import ops
 
-from autograder import check
+from autograder import check, hint
 
 keras.utils.set_random_seed(2017)
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd7a2a", "#8a8f98"
@@ -428,13 +433,9 @@ class AttentionHead(keras.layers.Layer):
         # BEGIN SOLUTION
         value = query if value is None else value
         key = value if key is None else key
-        q, k, v = (
-            self.query(query),
-            self.key(key),
-            self.value(value),
-        )  # (B, T, head_dim)
+        q, k, v = self.query(query), self.key(key), self.value(value)  # (B, T, d)
         weights = attention_weights(q, k, attention_mask)  # (B, Tq, Tk)
-        output = ops.matmul(weights, v)  # (B, Tq, head_dim)
+        output = ops.matmul(weights, v)  # (B, Tq, d)
         return (output, weights) if return_attention_scores else output
         # END SOLUTION
 

@@ -66,6 +66,31 @@ def test_a_known_mistake_is_named(reference):
     assert "√d_k" in repr(report)
 
 
+def test_a_mistake_carried_over_is_named_by_its_origin(reference):
+    from keras import ops
+
+    def weights(query, key, attention_mask=None):
+        scores = ops.matmul(query, ops.swapaxes(key, -1, -2))
+        if attention_mask is not None:
+            scores = ops.where(attention_mask, scores, ops.cast(-6e4, scores.dtype))
+        return ops.softmax(scores)
+
+    def attention(query, key, value, attention_mask=None):
+        return ops.matmul(weights(query, key, attention_mask), value)
+
+    autograder.check("attention_weights", weights)
+    carried = autograder.check("attention", attention)
+    assert carried.judgement.misconception.exercise == "attention_weights"
+    assert "mend that first" in repr(carried)
+    autograder.check("attention_weights", reference["attention_weights"])
+    alone = autograder.check("attention", attention)
+    assert alone.judgement.misconception.exercise == "attention"
+
+
+def test_starter_code_shows_no_machinery():
+    assert "expected True" not in repr(autograder.check("attention", starter))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
