@@ -13,7 +13,8 @@ from autograder.records import to_bytes
 
 def names() -> list[str]:
     """Returns the names of the assignments that have exercises, in order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def load(assignment: str, seed: int = PUBLIC_SEED) -> list[Exercise]:

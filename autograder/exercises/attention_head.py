@@ -7,9 +7,8 @@ that is no power of two and differs from the features.
 
 from __future__ import annotations
 
-import numpy as np
-
 from autograder.exercise import Check, Draw, Exercise, Probe
+from autograder.exercises._shared import READY_MADE_ATTENTION, attempted, masked_call
 
 HEAD_SIZES = (5, 6, 7, 10, 11)  # d/2, int(sqrt(d)) and sqrt(d) all differ visibly
 KERNELS = ["query.kernel", "key.kernel", "value.kernel"]
@@ -29,18 +28,6 @@ def exercises(seed: int) -> list[Exercise]:
             manual_points=2.0,
         ),
     ]
-
-
-def _attempted(name: str, **spec) -> Check:
-    """Is there anything but the starter code? Worth nothing; the others wait for it."""
-    probe = Probe(
-        "attempted",
-        "attempted",
-        {"target": name, **spec},
-        compare="facts_only",
-        facts=("written",),
-    )
-    return Check("attempted", "attempted", 0.0, (probe,), message="Not written yet.")
 
 
 # --- attention_weights ------------------------------------------------------------
@@ -68,22 +55,25 @@ def _attention_weights(draw: Draw) -> Exercise:
     low_query, low_key = pair(batch)
     low_query[..., 0], low_key[..., 0] = 12.0, -12.0
     masked = [
-        _masked(pair(batch), draw.mask(batch, queries, keys)),
-        _masked([low_query, low_key], draw.mask(batch, queries, keys)),
-        _masked(pair(batch), draw.mask(queries, keys)),
-        _masked(pair(batch), draw.mask(batch, 1, keys)),
-        _masked(pair(batch, heads), draw.mask(batch, 1, queries, keys)),
+        masked_call(pair(batch), draw.mask(batch, queries, keys)),
+        masked_call([low_query, low_key], draw.mask(batch, queries, keys)),
+        masked_call(pair(batch), draw.mask(queries, keys)),
+        masked_call(pair(batch), draw.mask(batch, 1, keys)),
+        masked_call(pair(batch, heads), draw.mask(batch, 1, queries, keys)),
     ]
     blind = draw.mask(batch, queries, keys)
     blind[0, 1] = False
-    half = _masked(pair(batch), draw.mask(batch, queries, keys), dtype="float16")
+    half = masked_call(pair(batch), draw.mask(batch, queries, keys), dtype="float16")
     large = {"args": pair(batch, scale=40.0)}
+    traced = masked_call(pair(batch), draw.mask(batch, queries, keys))
+    mask = draw.mask(batch + 1, queries, keys)
+    traced_again = masked_call(pair(batch + 1), mask)
     return Exercise(
         name,
         (name,),
         "From similarities to weights",
         (
-            _attempted(name, calls=[plain[1]]),
+            attempted(name, calls=[plain[1]]),
             Check(
                 "values",
                 "weights for given queries and keys",
@@ -113,13 +103,13 @@ def _attention_weights(draw: Draw) -> Exercise:
                     probe("stability/large", large),
                     probe(
                         "stability/blind",
-                        _masked(pair(batch), blind),
+                        masked_call(pair(batch), blind),
                         compare="finite",
                     ),
                     probe("stability/float16", half),
                     probe(
                         "stability/float16_blind",
-                        _masked(pair(batch), blind, dtype="float16"),
+                        masked_call(pair(batch), blind, dtype="float16"),
                         compare="finite",
                     ),
                 ),
@@ -134,8 +124,8 @@ def _attention_weights(draw: Draw) -> Exercise:
                 (
                     probe(
                         "traced/mask",
-                        _masked(pair(batch), draw.mask(batch, queries, keys)),
-                        _masked(pair(batch + 1), draw.mask(batch + 1, queries, keys)),
+                        traced,
+                        traced_again,
                         action="symbolic",
                         compare="shapes",
                     ),
@@ -174,10 +164,6 @@ def _attention_weights(draw: Draw) -> Exercise:
     )
 
 
-def _masked(args: list[np.ndarray], mask: np.ndarray, **call) -> dict:
-    return {"args": args, "kwargs": {"attention_mask": mask}, **call}
-
-
 # --- attention --------------------------------------------------------------------
 
 
@@ -200,7 +186,7 @@ def _attention(draw: Draw) -> Exercise:
         ]
 
     def masked(lead, *shape, **call):
-        return _masked(triple(*lead), draw.mask(*shape), **call)
+        return masked_call(triple(*lead), draw.mask(*shape), **call)
 
     blind = draw.mask(batch, queries, keys)
     blind[-1, 0] = False
@@ -210,7 +196,7 @@ def _attention(draw: Draw) -> Exercise:
         (name,),
         "The formula on the slide",
         (
-            _attempted(name, calls=[{"args": triple(batch)}]),
+            attempted(name, calls=[{"args": triple(batch)}]),
             Check(
                 "values",
                 "weighted sum of the values",
@@ -252,7 +238,7 @@ def _attention(draw: Draw) -> Exercise:
                     ),
                     probe(
                         "stability/blind",
-                        _masked(triple(batch), blind, dtype="float16"),
+                        masked_call(triple(batch), blind, dtype="float16"),
                         compare="finite",
                     ),
                 ),
@@ -324,7 +310,7 @@ def _causal_mask(draw: Draw) -> Exercise:
         (name,),
         "No peeking at the future",
         (
-            _attempted(name, calls=[{"args": [3]}]),
+            attempted(name, calls=[{"args": [3]}]),
             Check(
                 "values",
                 "who may see whom",
@@ -380,7 +366,7 @@ def _attention_head(draw: Draw) -> Exercise:
 
     def masked(b=batch, tq=queries, tk=keys, shape=None, **call):
         mask = draw.mask(*(shape or (b, tq, tk)))
-        return _masked(inputs(b, tq, tk), mask, **call)
+        return masked_call(inputs(b, tq, tk), mask, **call)
 
     def scored(entry: dict) -> dict:
         flag = {"return_attention_scores": True}
@@ -402,7 +388,7 @@ def _attention_head(draw: Draw) -> Exercise:
         (name,),
         "An attention head as a Keras layer",
         (
-            _attempted(name, construct={"head_dim": d}),
+            attempted(name, construct={"head_dim": d}),
             Check(
                 "constructor",
                 "constructor, name and dtype",
@@ -630,11 +616,5 @@ def _attention_head(draw: Draw) -> Exercise:
             "Mind the two orders: your functions take `query, key, value`, the layer "
             "takes Keras' `query, value, key`.",
         ),
-        forbidden=(
-            "keras.layers.Attention",
-            "keras.layers.AdditiveAttention",
-            "keras.layers.MultiHeadAttention",
-            "keras.layers.GroupedQueryAttention",
-            "keras.ops.dot_product_attention",
-        ),
+        forbidden=READY_MADE_ATTENTION,
     )

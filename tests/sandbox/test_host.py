@@ -64,7 +64,7 @@ def test_honest_code_works(sandbox, name):
 FORBIDDEN = {
     "read a file": "open({secret!r}).read()",
     "stat a file": "import os; os.stat({secret!r})",
-    "list the project": "import os; assert os.listdir({root!r})",
+    "list the project": "import os; assert set(os.listdir({root!r})) - {{'.venv'}}",
     "import the judge": "import autograder.judging",
     "import the exercises": "import autograder.exercises.attention_head",
     "read the records": "open({root!r} + '/autograder/public/x')",
