@@ -356,43 +356,54 @@ def weights(spec: dict, namespace: dict) -> tuple[dict, dict]:
     return facts, arrays
 
 
-def symbolic_inputs(entry: dict, spec: dict) -> tuple[list, dict, list[np.ndarray]]:
-    """Returns Keras inputs in place of a call's arrays, and the arrays.
+def symbolic_call(entry: dict, spec: dict) -> tuple[Callable, list, list[np.ndarray]]:
+    """Prepares a call whose arrays are Keras inputs.
 
-    Axes that `spec["unknown"]` lists for an argument are left unknown.
+    Axes that `spec["unknown"]` lists for an argument are left unknown; where it lists
+    none, the first one is.
+
+    Returns:
+        A function that calls what it is given with tensors in place of the arrays, the
+        inputs, and the arrays in the same order.
     """
     import keras
 
     inputs: list = []
     values: list[np.ndarray] = []
-    unknown = spec.get("unknown", {})
+    for name, value in _named_arguments(entry):
+        if not isinstance(value, np.ndarray):
+            continue
+        free = spec.get("unknown", {}).get(name, [0])
+        shape = [None if i in free else n for i, n in enumerate(value.shape)]
+        floats = entry.get("dtype") and value.dtype.kind == "f"
+        kind = entry["dtype"] if floats else value.dtype.name
+        inputs.append(keras.Input(batch_shape=tuple(shape), dtype=kind))
+        values.append(value.astype(kind))
 
-    def convert(key):
-        def replace(value, dtype):
-            if not isinstance(value, np.ndarray):
-                return value
-            free = unknown.get(key, [0])
-            shape = [None if i in free else n for i, n in enumerate(value.shape)]
-            kind = dtype if dtype and value.dtype.kind == "f" else value.dtype.name
-            inputs.append(keras.Input(batch_shape=tuple(shape), dtype=kind))
-            values.append(value.astype(kind) if kind != "bfloat16" else value)
-            return inputs[-1]
+    def put(function: Callable, tensors) -> Any:
+        waiting = iter(tensors)
+        args, named = arguments(
+            entry, lambda v, _: next(waiting) if isinstance(v, np.ndarray) else v
+        )
+        return function(*args, **named)
 
-        return replace
+    return put, inputs, values
 
-    dtype = entry.get("dtype")
-    args = [convert(str(i))(v, dtype) for i, v in enumerate(entry.get("args", []))]
-    named = {k: convert(k)(v, dtype) for k, v in entry.get("kwargs", {}).items()}
-    return [args, inputs], named, values
+
+def _named_arguments(entry: dict) -> list[tuple[str, Any]]:
+    positional = [(str(i), value) for i, value in enumerate(entry.get("args", []))]
+    return [*positional, *entry.get("kwargs", {}).items()]
 
 
 def functional(function: Callable, entry: dict, spec: dict):
     """Traces one call into a functional model with unknown sizes."""
     import keras
 
-    (args, inputs), named, values = symbolic_inputs(entry, spec)
-    layer = function if isinstance(function, keras.layers.Layer) else wrap(function)
-    outputs = leaves(layer(*args, **named))
+    put, inputs, values = symbolic_call(entry, spec)
+    if isinstance(function, keras.layers.Layer):
+        outputs = leaves(put(function, inputs))
+    else:
+        outputs = leaves(wrap(lambda *tensors: put(function, tensors))(*inputs))
     return keras.Model(inputs, outputs), values, outputs
 
 
@@ -401,8 +412,8 @@ def wrap(function: Callable):
     import keras
 
     class Wrapped(keras.layers.Layer):
-        def call(self, *args, **kwargs):
-            return function(*args, **kwargs)
+        def call(self, *tensors):
+            return function(*tensors)
 
     return Wrapped()
 
@@ -423,9 +434,10 @@ def symbolic(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
 
 def symbolic_values(entry: dict) -> list[np.ndarray]:
-    """Returns the arrays of a call in the order `symbolic_inputs` meets them."""
-    given = [*entry.get("args", []), *entry.get("kwargs", {}).values()]
-    return [value for value in given if isinstance(value, np.ndarray)]
+    """Returns the arrays of a call in the order of its arguments."""
+    return [
+        value for _, value in _named_arguments(entry) if isinstance(value, np.ndarray)
+    ]
 
 
 @action

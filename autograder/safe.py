@@ -6,18 +6,27 @@ import re
 import unicodedata
 
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_JOINERS = "\u200c\u200d"  # they shape Persian and Indic words, and turn nothing round
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # full-width ones count in East Asian locales
+_MARKS = 5
 _CUT = "…"
 
 
 def inert(text: object, limit: int = 2000) -> str:
     """Returns text without escape codes, control or direction characters, cut short.
 
-    Newlines and tabs stay. HTML is not escaped here: templates do that.
+    Newlines and tabs stay; what else is taken out of sight is shown as `�`. Accents
+    piled on one letter end at the fifth, before they cover the line above. HTML is
+    not escaped here: templates do that.
     """
     plain = _ESCAPE.sub("", str(text)[: limit * 4])
-    kept = "".join(c if c in "\n\t" or _harmless(c) else "�" for c in plain)
-    return kept if len(kept) <= limit else kept[: limit - 1] + _CUT
+    kept, marks = [], 0
+    for character in plain:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MARKS:
+            kept.append(character if _harmless(character) else "�")
+    shown = "".join(kept)
+    return shown if len(shown) <= limit else shown[: limit - 1] + _CUT
 
 
 def one_line(text: object, limit: int = 200) -> str:
@@ -29,10 +38,11 @@ def csv_cell(value: object) -> object:
     """Returns a value that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value
-    text = one_line(value, 5000)
+    text = one_line(value, 5000).lstrip(_JOINERS)
     return "'" + text if text.startswith(_FORMULA) else text
 
 
 def _harmless(character: str) -> bool:
     # Cc and Cf hold controls and the overrides of writing direction.
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn")
+    return not hidden or character in "\n\t" or character in _JOINERS

@@ -7,10 +7,17 @@ The source is a py:percent file. A cell's role stands on its marker:
     # %% check="attention"         the exercise's check, worth its points
     # %% [markdown] manual="why"   answered in words, graded by a person
     # %%                           shown and played with; the grader does not run it
+
+misconceptions.py has cells of two more kinds, and helpers that several of them use:
+
+    # %% wrong="no_scaling" exercise="attention" check="values"
+    # %% right="einsum" exercise="attention"
+    # %% role="shared"
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +91,10 @@ def read_solution(course: Course, assignment: str) -> list[SourceCell]:
 def read_variants(course: Course, assignment: str) -> list[Variant]:
     """Returns the misconceptions and the right variants of an assignment."""
     cells = read_cells(course.solution(assignment) / "misconceptions.py")
-    variants = [_variant(cell) for cell in cells if cell.role in ("wrong", "right")]
+    shared = "\n\n".join(cell.source for cell in cells if cell.role == "shared")
+    variants = [
+        _variant(cell, shared) for cell in cells if cell.role in ("wrong", "right")
+    ]
     names = [variant.name for variant in variants]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -92,8 +102,10 @@ def read_variants(course: Course, assignment: str) -> list[Variant]:
     return variants
 
 
-def _variant(cell: SourceCell) -> Variant:
+def _variant(cell: SourceCell, shared: str) -> Variant:
     marks = cell.marks
+    helpers = re.findall(r"^def (\w+)", shared, re.MULTILINE)
+    needed = any(re.search(rf"\b{name}\b", cell.source) for name in helpers)
     lines = cell.source.splitlines()
     comment = []
     for line in lines:
@@ -106,7 +118,9 @@ def _variant(cell: SourceCell) -> Variant:
         right=cell.role == "right",
         check=marks.get("check", ""),
         hint=" ".join(comment),
-        source="\n".join(lines[len(comment) :]).strip() + "\n",
+        source=(shared + "\n\n\n" if needed else "")
+        + "\n".join(lines[len(comment) :]).strip()
+        + "\n",
     )
 
 

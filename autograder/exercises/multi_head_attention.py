@@ -187,7 +187,8 @@ def _multi_head_attention(draw: Draw) -> Exercise:
         return Probe(id, action, spec, compare, facts=facts)
 
     def masked(b=batch, tq=queries, tk=keys, shape=None, **call):
-        return masked_call(inputs(b, tq, tk), draw.mask(*(shape or (b, tq, tk))), **call)
+        mask = draw.mask(*(shape or (b, tq, tk)))
+        return masked_call(inputs(b, tq, tk), mask, **call)
 
     def scored(entry: dict) -> dict:
         flag = {"return_attention_scores": True}

@@ -2,16 +2,76 @@
 
 from __future__ import annotations
 
-import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from autograder.exercise import Exercise
 from autograder.judging import Records, examine
-from autograder.reports.pages import templates
-from autograder.results import SubmissionResult
+from autograder.reports.pages import plural, templates
+from autograder.results import CheckResult, ExerciseResult, SubmissionResult
 from autograder.student.figures import alt_text, compare_matrices
+
+# What to tell where nothing could be judged: what happened, and what to do.
+UNGRADED = {
+    "missing": (
+        "There is no notebook of yours for this assignment.",
+        "If you did hand one in, tell the course staff when and where; otherwise ask "
+        "whether you still can.",
+    ),
+    "unreadable": (
+        "Your file arrived, but it could not be read as this assignment's notebook.",
+        "Open the notebook where you wrote it, see that your work is there, save it "
+        "as an .ipynb file, and open that file once more. Then ask the course staff "
+        "whether you may hand it in again.",
+    ),
+    "crashed": (
+        "The Python process that ran your notebook ended before it could answer.",
+        "Restart the runtime and run all cells from the top. If it ends there too, "
+        "the last cell that ran is the one to look at; if it does not, tell the "
+        "course staff, for the fault may be ours.",
+    ),
+    "timeout": (
+        "Your notebook was still running when its time was up.",
+        "Restart the runtime and run all cells from the top, watching which one does "
+        "not end: a loop without an end, or a training outside the cells given for "
+        "it.",
+    ),
+    "killed": (
+        "Your notebook needed more than a submission may use, so it was stopped.",
+        "Restart the runtime, run all cells from the top and watch the memory: an "
+        "array that grows in a loop, or one with an axis too many, is the usual "
+        "cause.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Expected numbers beside one's own, for a public example."""
+
+    png: bytes
+    alt: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One exercise as the page tells it."""
+
+    title: str
+    result: ExerciseResult
+    wrong: list[CheckResult]
+    right: list[CheckResult]
+    waiting: list[tuple[CheckResult, str]]
+    """Checks that were not judged, each with what it waits for."""
+    pictures: Mapping[str, Picture]
+    source: str
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.result.checks) and self.result.score >= self.result.max_score
 
 
 def feedback_page(
@@ -21,20 +81,27 @@ def feedback_page(
     course_title: str,
     assignment_title: str,
     sources: Mapping[str, str] | None = None,
-    pictures: Mapping[str, list[dict[str, str]]] | None = None,
+    pictures: Mapping[tuple[str, str], Picture] | None = None,
+    graded_at: str | None = None,
 ) -> str:
     """Returns a student's feedback as HTML.
 
     Args:
         result: the student's result.
-        exercises: what was asked, in the same order.
+        exercises: what was asked.
         course_title: for the page's head.
         assignment_title: for the page's head.
-        sources: the student's code by exercise.
-        pictures: by exercise, what `pictures_of` returns.
+        sources: the student's code, by exercise.
+        pictures: by exercise and check, as `pictures_of` returns them.
+        graded_at: when, as it shall be read.
     """
-    titles = {exercise.id: exercise for exercise in exercises}
-    manual = sum(exercise.manual_points for exercise in exercises)
+    asked = {exercise.id: exercise for exercise in exercises}
+    manual = sum(e.max_score for e in result.exercises if e.status == "manual")
+    sections = [
+        _section(e, asked.get(e.id), sources or {}, pictures or {})
+        for e in result.exercises
+    ]
+    happened, mend = UNGRADED.get(result.status, ("", ""))
     return (
         templates()
         .get_template("feedback.html")
@@ -42,42 +109,104 @@ def feedback_page(
             title=f"{assignment_title}: feedback",
             course_title=course_title,
             assignment_title=assignment_title,
+            graded_at=graded_at,
             result=result,
-            summary=summary(result),
+            summary=summary(result, exercises),
             automatic=result.max_score - manual,
             manual=manual,
-            exercises=[(e, titles[e.id]) for e in result.exercises],
-            sources=sources or {},
-            pictures=pictures or {},
+            sections=sections,
+            happened=happened,
+            mend=mend,
         )
     )
 
 
-def summary(result: SubmissionResult) -> str:
-    """Says in one sentence how it went."""
-    if result.status != "graded":
-        return result.message or "This submission could not be graded."
-    graded = [e for e in result.exercises if e.status != "manual"]
-    full = [e for e in graded if e.score == e.max_score]
-    open_ = [e for e in graded if e.status == "not_attempted"]
-    if graded and len(full) == len(graded):
-        return "Everything that can be checked is right. Well done."
-    if len(open_) == len(graded):
-        return "The exercises are still as you got them."
-    lost = min(
-        (e for e in graded if e.score < e.max_score and e not in open_),
-        key=lambda e: e.score - e.max_score,
-        default=None,
+def _section(
+    result: ExerciseResult,
+    asked: Exercise | None,
+    sources: Mapping[str, str],
+    pictures: Mapping[tuple[str, str], Picture],
+) -> Section:
+    listed = [check for check in result.checks if check.max_points]
+    return Section(
+        title=asked.title if asked else result.id,
+        result=result,
+        wrong=[c for c in listed if not c.passed and not c.skipped],
+        right=[c for c in listed if c.passed],
+        waiting=[(c, _precondition(c, result, asked)) for c in listed if c.skipped],
+        pictures={
+            check: picture
+            for (exercise, check), picture in pictures.items()
+            if exercise == result.id
+        },
+        source=sources.get(result.id, ""),
     )
-    told = f"{len(full)} of {len(graded)} exercises are right throughout."
-    return f"{told} Most is to be gained in {lost.id}." if lost else told
+
+
+def _precondition(
+    check: CheckResult, result: ExerciseResult, asked: Exercise | None
+) -> str:
+    """Returns the title of the check that had to pass first, or nothing."""
+    failed = {c.id: c for c in result.checks if not c.passed}
+    needs = [c.requires for c in asked.checks if c.id == check.id] if asked else []
+    for need in (need for group in needs for need in group):
+        if need in failed and failed[need].max_points:
+            return failed[need].title
+    return ""
+
+
+def summary(result: SubmissionResult, exercises: Sequence[Exercise] = ()) -> str:
+    """Says in one sentence how it went."""
+    titles = {exercise.id: exercise.title for exercise in exercises}
+    graded = [e for e in result.exercises if e.status != "manual"]
+    full = [e for e in graded if e.score >= e.max_score]
+    tried = [e for e in graded if e not in full and e.status != "not_attempted"]
+    if result.status != "graded":
+        return "Your submission could not be graded."
+    if not graded:
+        return "A person reads this assignment; nothing was checked by machine."
+    if len(full) == len(graded):
+        return "Everything that can be checked is right. Well done."
+    if not full and not tried:
+        return "The exercises are still as you got them."
+    if not tried:
+        return f"All that you wrote is right; {_left(len(graded) - len(full))}."
+    return f"{_done(len(full), len(graded))}, and {_next(tried, titles)}."
+
+
+def _left(number: int) -> str:
+    return "one exercise is still open" if number == 1 else f"{number} are still open"
+
+
+def _done(full: int, all: int) -> str:
+    if not full:
+        return "No exercise is complete yet"
+    return f"{full} of {all} exercises {'is' if full == 1 else 'are'} complete"
+
+
+def _next(tried: Sequence[ExerciseResult], titles: Mapping[str, str]) -> str:
+    """Says where to begin: at a mistake that runs on, or where most is to be gained."""
+    (name, times), *_ = Counter(e.misconception for e in tried).most_common(1)
+    if name and times > 1:
+        first = next(e for e in tried if e.misconception == name)
+        title = titles.get(first.id, first.id)
+        return (
+            f"one mistake, made in “{title}”, runs through {times} exercises: mend it "
+            "there first"
+        )
+    most = max(tried, key=lambda e: e.max_score - e.score)
+    gain = plural(most.max_score - most.score, "point")
+    return f"most is to be gained in “{titles.get(most.id, most.id)}”: {gain}"
+
+
+# --- pictures ---------------------------------------------------------------------
 
 
 def pictures_of(
     exercises: Sequence[Exercise],
     answers: Mapping[str, Mapping],
     records: Mapping[str, Records],
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[tuple[str, str], Picture]:
     """Returns, per exercise, the first public question whose numbers are wrong, drawn.
 
     Args:
@@ -88,13 +217,16 @@ def pictures_of(
     drawn = {}
     for exercise in exercises:
         own = answers.get(exercise.id)
-        picture = own and _picture(exercise, own, records[exercise.id])
-        if picture:
-            drawn[exercise.id] = [picture]
+        found = own and _picture(exercise, own, records[exercise.id])
+        if found:
+            check, picture = found
+            drawn[exercise.id, check] = picture
     return drawn
 
 
-def _picture(exercise: Exercise, own: Mapping, known: Records) -> dict | None:
+def _picture(
+    exercise: Exercise, own: Mapping, known: Records
+) -> tuple[str, Picture] | None:
     for check in exercise.checks:
         for probe in check.probes:
             if probe.id not in own:
@@ -106,8 +238,5 @@ def _picture(exercise: Exercise, own: Mapping, known: Records) -> dict | None:
                 continue
             right = due["arrays"][finding.array]
             png = compare_matrices(right, mine, title=check.title)
-            return {
-                "alt": alt_text(right, mine),
-                "data": base64.b64encode(png).decode(),
-            }
+            return check.id, Picture(png, alt_text(right, mine))
     return None

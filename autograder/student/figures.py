@@ -3,95 +3,175 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
+
+AXES = ("example", "head")
+WINDOW = (40, 60)  # rows and columns that can still be told apart
+BAD = "#d1495b"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One heat map."""
+
+    name: str
+    values: np.ndarray
+    """A matrix; it may hold NaN and infinities."""
+    corner: tuple[int, int] = (0, 0)
+    """Where in the whole matrix its first row and column are."""
 
 
 def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> bytes:
     """Draws expected, own and their difference; returns a PNG.
 
-    Arrays of more than two axes are shown by the slice that deviates most. Where the
-    shapes differ, there is no difference to draw.
+    Both arrays share one colour scale. Of an array with more than two axes the slice
+    is shown that deviates most, of a large matrix the part around that place. Where
+    the shapes differ there is no difference to draw. NaN and infinities are red.
     """
     from matplotlib.figure import Figure
 
-    panels, caption = _panels(expected, own)
-    figure = Figure(figsize=(2.7 * len(panels), 2.5), layout="constrained", dpi=110)
-    axes = np.atleast_1d(figure.subplots(1, len(panels)))
-    low, high = _range([matrix for _, matrix in panels[:2]])
-    for axis, (name, matrix) in zip(axes, panels, strict=True):
-        if name == "difference":
-            top = np.nanmax(np.abs(matrix), initial=1e-12)
-            image = axis.imshow(matrix, cmap=_map("PuOr"), vmin=-top, vmax=top)
-        else:
-            image = axis.imshow(matrix, cmap=_map("viridis"), vmin=low, vmax=high)
-        axis.set_title(name, fontsize=9)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        figure.colorbar(image, ax=axis, shrink=0.8).ax.tick_params(labelsize=7)
+    panels, caption = _panels(_matrices(expected), _matrices(own))
+    figure = Figure(figsize=(2.3 * len(panels) + 0.6, 2.6), layout="constrained")
+    axes = list(figure.subplots(1, len(panels)))
+    low, high = _range(panels[:2])
+    images = [
+        _draw(axis, panel, "viridis", low, high)
+        for axis, panel in zip(axes[:2], panels[:2], strict=True)
+    ]
+    bars = [(image, axes[:2]) for image in images if image][:1]
+    if len(panels) == 3:
+        top = max(-_range(panels[2:])[0], _range(panels[2:])[1], 1e-12)
+        bars.append((_draw(axes[2], panels[2], "PuOr", -top, top), axes[2:]))
+    for image, beside in bars:
+        bar = figure.colorbar(image, ax=beside, shrink=0.8, aspect=16, pad=0.03)
+        bar.ax.tick_params(labelsize=7, length=2)
+        bar.outline.set_visible(False)
     figure.suptitle(f"{title} ({caption})" if caption else title, fontsize=9)
     data = io.BytesIO()
-    figure.savefig(data, format="png", facecolor="white")
+    figure.savefig(data, format="png", facecolor="white", dpi=130)
     return data.getvalue()
-
-
-def _map(name: str):
-    """Returns a colour map in which NaN and infinities are red."""
-    import matplotlib
-
-    colors = matplotlib.colormaps[name].copy()  # set_bad works on Colab's 3.10 too
-    colors.set_bad("#d1495b")
-    return colors
 
 
 def alt_text(expected: np.ndarray, own: np.ndarray) -> str:
     """Says in words what `compare_matrices` draws."""
-    if expected.shape != own.shape:
-        return f"Expected shape {expected.shape}, yours has shape {own.shape}."
-    error = np.abs(expected.astype("f8") - own.astype("f8"))
+    if np.shape(expected) != np.shape(own):
+        return f"Expected shape {np.shape(expected)}, yours has shape {np.shape(own)}."
+    due, mine = _matrices(expected), _matrices(own)
+    if not due.size:
+        return "Both arrays are empty."
+    error, worst = _deviation(due, mine), _worst(due, mine)
     finite = error[np.isfinite(error)]
-    largest = finite.max(initial=0.0)
-    return f"Expected values beside yours; the largest difference is {largest:.3g}."
+    told = f"The largest difference is {finite.max(initial=0.0):.3g}"
+    bad = int((~np.isfinite(mine)).sum())
+    if bad:
+        told += f", and {bad} of your {mine.size} values are NaN or infinite"
+    place = f"row {worst[-2]}, column {worst[-1]}"
+    inside = f"{_caption(worst[:-2])}, {place}" if len(worst) > 2 else place
+    return f"Expected values beside yours. {told}. Most is off at {inside}."
 
 
-def _panels(expected, own) -> tuple[list[tuple[str, np.ndarray]], str]:
-    expected, own = expected.astype("f8"), own.astype("f8")
-    expected[~np.isfinite(expected)] = np.nan
-    own[~np.isfinite(own)] = np.nan
-    if expected.shape != own.shape:
-        first, second = _matrix(expected), _matrix(own)
-        names = f"expected {expected.shape}", f"yours {own.shape}"
-        return [(names[0], first), (names[1], second)], ""
-    where = _worst_slice(expected, own)
-    one, two = _matrix(expected[where]), _matrix(own[where])
-    caption = ", ".join(
-        f"{name} {i + 1}" for name, i in zip(_axes(len(where)), where, strict=True)
+def _matrices(array: np.ndarray) -> np.ndarray:
+    """Returns an array as float64 with at least two axes."""
+    return np.atleast_2d(np.asarray(array).astype("float64"))
+
+
+def _panels(expected, own) -> tuple[list[Panel], str]:
+    """Returns what to draw, and the name of the slice that is drawn."""
+    if expected.shape != own.shape or not expected.size:
+        pair = [("expected", expected), ("yours", own)]
+        return [Panel(f"{n} {a.shape}", _first(a)) for n, a in pair], ""
+    worst = _worst(expected, own)
+    corner, window = _window(expected.shape[-2:], worst[-2:])
+    due, mine = (array[worst[:-2]][window] for array in (expected, own))
+    with np.errstate(invalid="ignore"):
+        gap = np.where((due == mine) | (np.isnan(due) & np.isnan(mine)), 0, mine - due)
+    named = {"expected": due, "yours": mine, "difference": gap}
+    return [Panel(n, a, corner) for n, a in named.items()], _caption(worst[:-2])
+
+
+def _deviation(expected, own) -> np.ndarray:
+    """Returns how far each number is off: infinitely, where only one is a number."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(own - expected)
+    error[(own == expected) | (np.isnan(own) & np.isnan(expected))] = 0.0
+    return np.nan_to_num(error, nan=np.inf, posinf=np.inf)
+
+
+def _worst(expected, own) -> tuple[int, ...]:
+    error = _deviation(expected, own)
+    return tuple(int(i) for i in np.unravel_index(int(error.argmax()), error.shape))
+
+
+def _caption(where: tuple[int, ...]) -> str:
+    names = [*AXES[: len(where)], *(f"axis {i}" for i in range(2, len(where)))]
+    return ", ".join(f"{name} {i}" for name, i in zip(names, where, strict=True))
+
+
+def _window(shape, around) -> tuple[tuple[int, int], tuple[slice, slice]]:
+    """Returns the part of a large matrix around a place, and its corner."""
+    starts = [
+        min(max(place - most // 2, 0), max(size - most, 0))
+        for size, place, most in zip(shape, around, WINDOW, strict=True)
+    ]
+    row, column = (
+        slice(start, start + most) for start, most in zip(starts, WINDOW, strict=True)
     )
-    return [("expected", one), ("yours", two), ("difference", two - one)], caption
+    return (starts[0], starts[1]), (row, column)
 
 
-def _axes(count: int) -> list[str]:
-    return ["example", "head"][:count] + [f"axis {i}" for i in range(2, count)]
-
-
-def _worst_slice(expected, own) -> tuple[int, ...]:
-    if expected.ndim <= 2 or expected.size == 0:
-        return ()
-    error = np.nan_to_num(np.abs(expected - own), nan=np.inf)
-    position = np.unravel_index(int(error.argmax()), error.shape)
-    return tuple(int(i) for i in position[:-2])
-
-
-def _matrix(array: np.ndarray) -> np.ndarray:
-    """Returns an array as a matrix that is not too large to be looked at."""
+def _first(array: np.ndarray) -> np.ndarray:
+    """Returns the first matrix of an array, cut to what can be looked at."""
     while array.ndim > 2:
         array = array[0] if len(array) else np.zeros(array.shape[1:])
-    if array.ndim < 2:
-        array = array.reshape(1, -1)
-    return array[:40, :60] if array.size else np.full((1, 1), np.nan)
+    return array[: WINDOW[0], : WINDOW[1]]
 
 
-def _range(matrices) -> tuple[float, float]:
-    values = np.concatenate([matrix.ravel() for matrix in matrices])
+def _draw(axis, panel: Panel, colors: str, low: float, high: float):
+    """Draws one heat map; returns its image, or None where there is nothing in it."""
+    import matplotlib
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_title(panel.name, fontsize=9)
+    axis.spines[:].set_visible(False)
+    if not panel.values.size:
+        axis.set(xticks=[], yticks=[], xlabel="no values")
+        return None
+    shades = matplotlib.colormaps[colors].with_extremes(bad=BAD)
+    values, (top, left) = panel.values, panel.corner
+    rows, columns = values.shape
+    image = axis.imshow(
+        np.where(np.isfinite(values), values, np.nan),
+        cmap=shades,
+        vmin=low,
+        vmax=high,
+        extent=(left - 0.5, left + columns - 0.5, top + rows - 0.5, top - 0.5),
+        aspect="equal" if 0.25 <= rows / columns <= 4 else "auto",
+    )
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    axis.tick_params(labelsize=7, length=2)
+    _name_bad(axis, panel)
+    return image
+
+
+def _name_bad(axis, panel: Panel) -> None:
+    """Writes NaN and infinities into their cells, where there is room."""
+    bad = np.argwhere(~np.isfinite(panel.values))
+    if not len(bad):
+        return
+    axis.set_xlabel("red: NaN or infinite", fontsize=7)
+    if max(panel.values.shape) > 10:
+        return
+    for row, column in bad:
+        value = panel.values[row, column]
+        text = "NaN" if np.isnan(value) else "∞" if value > 0 else "−∞"
+        place = (column + panel.corner[1], row + panel.corner[0])
+        axis.annotate(text, place, color="white", fontsize=6, ha="center", va="center")
+
+
+def _range(panels: list[Panel]) -> tuple[float, float]:
+    values = np.concatenate([panel.values.ravel() for panel in panels])
     values = values[np.isfinite(values)]
     return (values.min(), values.max()) if values.size else (0.0, 1.0)

@@ -15,7 +15,7 @@ from autograder.judging import Records, judge
 
 COURSE = load_course()
 SEEDS = (PUBLIC_SEED, 7)
-LEAST = {"attention_head": (25, 8)}
+LEAST = {"attention_head": (25, 8), "multi_head_attention": (35, 8)}
 ASSIGNMENTS = [a.name for a in COURSE.assignments]
 VARIANTS = [(a, v) for a in ASSIGNMENTS for v in read_variants(COURSE, a)]
 _records = {}
@@ -82,30 +82,82 @@ def test_shape_of_exercises_does_not_depend_on_the_seed(assignment):
     assert outline(1) == outline(2) == outline(PUBLIC_SEED)
 
 
-def test_reference_head_passes_keras_own_layer_test():
-    from keras import initializers  # noqa: F401 - Keras must be up first
+LAYERS = [
+    ("attention_head", "AttentionHead", {"head_dim": 6}, (2, 5, 6), 3),
+    (
+        "multi_head_attention",
+        "MultiHeadAttention",
+        {"num_heads": 3, "key_dim": 4},
+        (2, 5, 9),
+        8,
+    ),
+]
+
+
+@pytest.mark.parametrize("assignment, name, arguments, shape, weights", LAYERS)
+def test_right_layers_pass_keras_own_layer_test(
+    assignment, name, arguments, shape, weights
+):
     from keras.src.testing import TestCase
 
     namespace = {"__name__": "reference"}
-    for cell in reference_cells(COURSE, "attention_head"):
+    for cell in reference_cells(COURSE, assignment):
         exec(compile(cell, "<reference>", "exec"), namespace)
-    right = [v for v in read_variants(COURSE, "attention_head") if v.right]
-    heads = [namespace["AttentionHead"]]
-    for variant in right:
-        if variant.exercise == "attention_head":
+    layers = [namespace[name]]
+    for variant in read_variants(COURSE, assignment):
+        if variant.right and f"class {name}(" in variant.source:
             own = dict(namespace)
             exec(compile(variant.source, variant.name, "exec"), own)
-            heads.append(own["AttentionHead"])
-    for head in heads:
+            layers.append(own[name])
+    assert len(layers) > 1
+    for layer in layers:
         TestCase().run_layer_test(
-            head,
-            init_kwargs={"head_dim": 6},
+            layer,
+            init_kwargs=arguments,
             input_shape=(2, 5, 9),
-            expected_output_shape=(2, 5, 6),
-            expected_num_trainable_weights=3,
+            expected_output_shape=shape,
+            expected_num_trainable_weights=weights,
             expected_num_non_trainable_weights=0,
             expected_num_seed_generators=0,
             expected_num_losses=0,
             supports_masking=False,
-            custom_objects={head.__name__: head},
+            custom_objects={name: layer},
         )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_reference_equals_keras_multi_head_attention(seed):
+    import keras
+    import numpy as np
+
+    namespace = {"__name__": "reference"}
+    for cell in reference_cells(COURSE, "multi_head_attention"):
+        exec(compile(cell, "<reference>", "exec"), namespace)
+    random = np.random.RandomState(seed)
+    heads, size, batch = random.randint(1, 5), random.randint(1, 8), 3
+    tq, tk, fq, fv, fk = random.randint(2, 12, 5)
+
+    def normal(*shape):
+        return random.normal(size=shape).astype("float32")
+
+    q, v, k = normal(batch, tq, fq), normal(batch, tk, fv), normal(batch, tk, fk)
+    mask = random.rand(batch, tq, tk) < 0.6
+    mask[..., 0] = True
+    ours = namespace["MultiHeadAttention"](heads, size)
+    theirs = keras.layers.MultiHeadAttention(heads, size)
+    ours(q, v, k), theirs(q, v, k)
+    for path in ("query", "key", "value", "attention_output"):
+        own, their = getattr(ours, path), getattr(theirs, f"{path}_dense", None)
+        their = their or getattr(theirs, f"_{path}_dense", None)
+        their = their or theirs._output_dense
+        kernel, bias = normal(*own.kernel.shape), normal(*own.bias.shape)
+        own.set_weights([kernel, bias])
+        their.set_weights(
+            [kernel.reshape(their.kernel.shape), bias.reshape(their.bias.shape)]
+        )
+    for attention_mask in (None, mask):
+        options = {"attention_mask": attention_mask, "return_attention_scores": True}
+        for own, due in zip(
+            ours(q, v, k, **options), theirs(q, v, k, **options), strict=False
+        ):
+            np.testing.assert_allclose(own, due, atol=2e-5)
