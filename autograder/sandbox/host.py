@@ -53,7 +53,8 @@ class SessionLost(Exception):
     """The process that ran a submission is gone.
 
     Attributes:
-        reason: `timeout`, `memory`, `cpu`, `crashed`, `protocol` or `confinement`.
+        reason: `timeout`, `memory`, `cpu`, `disk`, `crashed`, `protocol` or
+            `confinement`.
         message: one sentence for the student.
     """
 
@@ -393,6 +394,7 @@ class Session:
                 "wall": "timeout",
                 "cpu": "cpu",
                 "memory": "memory",
+                "disk": "disk",
                 "confinement": "confinement",
             }.get(ending.reason, "crashed")
         else:
@@ -445,6 +447,7 @@ def _why(reason: str, limits: Limits, ending: Ending) -> str:
         "timeout": "It ran out of time: look for a loop that never ends.",
         "cpu": f"It used more than {limits.cpu_seconds:g} s of processor time.",
         "memory": f"It used more than {limits.memory_mb:g} MB of memory.",
+        "disk": f"It wrote more than {limits.file_mb:g} MB, or too many files.",
         "protocol": "What it sent back was not understood.",
         "confinement": f"It could not be started: {ending.message}",
     }.get(reason, f"The process ended itself (exit code {ending.code}).")

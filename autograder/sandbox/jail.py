@@ -51,6 +51,24 @@ class Plan:
         return "+".join(layers) or "none"
 
 
+def can_change_user(plan: Plan) -> bool:
+    """Could an unused user still read the libraries?
+
+    In a private root they always can; elsewhere an interpreter below a closed home
+    directory would be out of reach, and the grader's own user stays.
+    """
+    if plan.namespaces:
+        return True
+    if plan.name == "none":
+        return False
+    return all(_open_to_all(path) for path in (sys.prefix, sys.base_prefix))
+
+
+def _open_to_all(path: str) -> bool:
+    folders = [Path(path), *Path(path).resolve().parents]
+    return all(os.stat(folder).st_mode & 0o005 == 0o005 for folder in folders)
+
+
 def outer_namespaces(plan: Plan) -> None:
     """Leaves the network, processes and IPC behind; for the process that forks."""
     if not plan.namespaces:

@@ -47,6 +47,12 @@ def preload() -> dict:
         "ast",
         "zipfile",
         "h5py",
+        "encodings.cp437",
+        "encodings.idna",
+        "encodings.latin_1",
+        "concurrent.futures.thread",
+        "multiprocessing.pool",
+        "sklearn.datasets",
     ):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -113,7 +119,7 @@ def _monitor(request: dict, handles: list[int], number: int) -> None:
         kernel.control(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         plan = jail.Plan(**request["plan"])
-        if os.geteuid() == 0 and plan.name != "none":
+        if os.geteuid() == 0 and jail.can_change_user(plan):
             plan = jail.Plan(**{**request["plan"], "uid": jail.FIRST_UID + number})
             os.chown(scratch, plan.uid, plan.uid)
         jail.outer_namespaces(plan)
@@ -122,7 +128,8 @@ def _monitor(request: dict, handles: list[int], number: int) -> None:
             _child(request, plan, wire, output, scratch)
         os.close(wire)
         os.close(output)
-        report = _watch(child, status, request["limits"])
+        watched = None if plan.namespaces else scratch
+        report = _watch(child, status, request["limits"], watched)
     except OSError as error:
         report = {"reason": "confinement", "message": str(error)}
     finally:
@@ -159,8 +166,11 @@ def _child(request: dict, plan: jail.Plan, wire: int, output: int, scratch: str)
         os._exit(70)
 
 
-def _watch(child: int, status: int, limits: dict) -> dict:
-    """Waits for the child's end; kills it at a limit or when the grader asks."""
+def _watch(child: int, status: int, limits: dict, scratch: str | None) -> dict:
+    """Waits for the child's end; kills it at a limit or when the grader asks.
+
+    `scratch` is watched for size where the kernel does not bound it.
+    """
     start = time.monotonic()
     peak, reason = 0.0, "exited"
     baseline = None
@@ -179,6 +189,8 @@ def _watch(child: int, status: int, limits: dict) -> dict:
             reason = "memory"
         elif time.monotonic() - start > limits["wall_seconds"]:
             reason = "wall"
+        elif scratch and _overfull(scratch, limits["file_mb"]):
+            reason = "disk"
         if reason != "exited":
             _kill(child)
     ended = os.waitstatus_to_exitcode(code)
@@ -202,6 +214,22 @@ def _kill(child: int) -> None:
     # The leader of a session of its own: what it started goes with it.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
+
+
+def _overfull(scratch: str, limit_mb: float) -> bool:
+    """Does a directory hold more files or bytes than a submission may write?"""
+    files, size, waiting = 0, 0, [scratch]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                files += 1
+                if files > jail.INODES or size > limit_mb * (1 << 20):
+                    return True
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    size += entry.stat(follow_symlinks=False).st_size
+    return size > limit_mb * (1 << 20)
 
 
 def _memory_mb(pid: int) -> float:
