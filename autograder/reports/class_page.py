@@ -14,13 +14,13 @@ STATES = {
     "passed": "passed",
     "failed": "failed",
     "skipped": "not judged, an earlier check failed",
-    "open": "not attempted, or no answer",
+    "open": "not attempted or not run",
 }
 LEVELS = {
     "full": "complete",
     "partial": "in part",
-    "none": "no point",
-    "open": "not attempted, or no answer",
+    "none": "without points",
+    "open": "not attempted or not run",
 }
 FEW = 8  # names that stand in a row; the rest is folded
 

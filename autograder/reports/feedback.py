@@ -73,6 +73,11 @@ class Section:
     def complete(self) -> bool:
         return bool(self.result.checks) and self.result.score >= self.result.max_score
 
+    def tells_more(self, readable: bool) -> bool:
+        """Says whether this adds to “your submission could not be graded”."""
+        waits = readable and self.result.status == "manual"
+        return bool(waits or self.source or self.right or self.wrong)
+
 
 def feedback_page(
     result: SubmissionResult,
@@ -102,6 +107,9 @@ def feedback_page(
         for e in result.exercises
     ]
     happened, mend = UNGRADED.get(result.status, ("", ""))
+    readable = result.status not in ("missing", "unreadable")
+    if happened:
+        sections = [s for s in sections if s.tells_more(readable)]
     return (
         templates()
         .get_template("feedback.html")
@@ -117,6 +125,7 @@ def feedback_page(
             sections=sections,
             happened=happened,
             mend=mend,
+            readable=readable,
         )
     )
 

@@ -48,7 +48,8 @@ def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> by
         bar = figure.colorbar(image, ax=beside, shrink=0.8, aspect=16, pad=0.03)
         bar.ax.tick_params(labelsize=7, length=2)
         bar.outline.set_visible(False)
-    figure.suptitle(f"{title} ({caption})" if caption else title, fontsize=9)
+    named = f"{title} ({caption})" if caption else title
+    figure.suptitle(named, x=0.01, ha="left", fontsize=9)
     data = io.BytesIO()
     figure.savefig(data, format="png", facecolor="white", dpi=130)
     return data.getvalue()
