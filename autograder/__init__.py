@@ -1,7 +1,7 @@
-"""The students' face: `check` an exercise, ask for a `hint`."""
+"""The students' face: `check` an exercise, ask for a `hint`, use `earlier` work."""
 
 __version__ = "0.1.0"
-__all__ = ["check", "hint"]
+__all__ = ["check", "earlier", "hint"]
 
 
 def __getattr__(name: str):

@@ -176,11 +176,19 @@ def construct(cls: Callable, spec: dict):
 
 
 def settle(layer, spec: dict):
-    """Gives a layer the probe's weights; a first call has it make its own."""
-    if spec.get("weights"):
+    """Gives a layer the probe's weights; a first call has it make its own.
+
+    Where the probe says `fill`, every weight gets numbers of its own, whatever it is
+    called: the same for a twin of the layer.
+    """
+    if spec.get("weights") or spec.get("fill"):
         args, named = arguments(spec["calls"][0])
         layer(*args, **named)
         assign(layer, spec["weights"])
+    if spec.get("fill"):
+        random = np.random.RandomState(0)
+        for variable in layer.weights:
+            variable.assign(random.normal(0.0, 0.5, tuple(variable.shape)))
     return layer
 
 
@@ -305,14 +313,54 @@ def attempted(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
 @action
 def call(spec: dict, namespace: dict) -> tuple[dict, dict]:
-    """Calls the function or layer once per entry of `calls`, on the same object."""
+    """Calls the function or layer once per entry of `calls`, on the same object.
+
+    With `method` in the spec, that method of the layer is called.
+    """
     function = make(spec, namespace)
+    if "method" in spec:
+        function = getattr(function, spec["method"])
     facts: dict = {}
     arrays: dict = {}
     for i, entry in enumerate(spec["calls"]):
         args, named = arguments(entry)
         collect(str(i), function(*args, **named), facts, arrays)
     return facts, arrays
+
+
+@action
+def plain(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Calls a function that returns Python values: numbers, strings, lists, dicts."""
+    function = make(spec, namespace)
+    facts = {}
+    for i, entry in enumerate(spec["calls"]):
+        args, named = arguments(entry, lambda value, dtype: value)
+        facts[f"value/{i}"] = python_value(function(*args, **named))
+    return facts, {}
+
+
+VALUE_LIMIT = 100_000  # entries and letters together
+
+
+def python_value(value: Any, room: list[int] | None = None) -> Any:
+    """Returns a Python value as JSON; one that is neither is told by its type.
+
+    A tuple is not a list, and an integer not a float: who asks decides what they mean.
+    """
+    room = [VALUE_LIMIT] if room is None else room
+    kind = type(value)
+    room[0] -= len(value) if kind in (str, list, tuple, dict) else 1
+    if room[0] < 0:
+        raise Refusal("The result is far larger than it should be.")
+    if isinstance(value, np.generic):
+        return python_value(value.item(), room)
+    if value is None or kind in (bool, int, float, str):
+        return value
+    if kind is list:
+        return [python_value(item, room) for item in value]
+    if kind is dict:
+        return {str(key): python_value(item, room) for key, item in value.items()}
+    return {"type": kind.__name__}
 
 
 @action
@@ -438,6 +486,29 @@ def symbolic_values(entry: dict) -> list[np.ndarray]:
     return [
         value for _, value in _named_arguments(entry) if isinstance(value, np.ndarray)
     ]
+
+
+@action
+def mask_downstream(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Reports the mask that a layer hands on to the next one in a functional model."""
+    import keras
+
+    class Next(keras.layers.Layer):
+        def call(self, x, mask=None):
+            return keras.ops.cast(mask, "int32")
+
+    layer = make(spec, namespace)
+    put, inputs, values = symbolic_call(spec["calls"][0], spec)
+    tokens = put(layer, inputs)
+    if not isinstance(getattr(tokens, "_keras_mask", None), keras.KerasTensor):
+        raise Refusal("In a functional model no mask reaches the next layer.")
+    model = keras.Model(inputs, Next()(tokens))
+    facts: dict = {}
+    arrays: dict = {}
+    for i, entry in enumerate(spec["calls"]):
+        given = values if i == 0 else symbolic_values(entry)
+        collect(str(i), model([tensor(v) for v in given]), facts, arrays)
+    return facts, arrays
 
 
 @action

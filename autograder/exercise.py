@@ -7,6 +7,7 @@ so it holds JSON values and arrays and nothing that could be called.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,9 +96,11 @@ class Draw:
     def normal(self, *shape: int, scale: float = 1.0) -> np.ndarray:
         return (scale * self.random.standard_normal(shape)).astype("float32")
 
-    def sizes(self, count: int, low: int = 2, high: int = 12) -> list[int]:
-        """Returns `count` sizes in `[low, high]`, all different."""
-        pool = np.arange(low, high + 1)
+    def sizes(
+        self, count: int, low: int = 2, high: int = 12, avoid: Iterable[int] = ()
+    ) -> list[int]:
+        """Returns `count` sizes in `[low, high]`, all different, none in `avoid`."""
+        pool = np.setdiff1d(np.arange(low, high + 1), list(avoid))
         return [int(n) for n in self.random.permutation(pool)[:count]]
 
     def integer(self, low: int, high: int) -> int:

@@ -6,6 +6,7 @@ Keras: the same functions judge in the grader's process and in the notebook.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -186,7 +187,7 @@ def _examine_error(probe, answer, expected) -> Finding:
     if raised["type"] != due["type"]:
         raise Wrong(f"It should raise a {due['type']}; {tell_error(raised)}")
     for word in probe.spec.get("names", ()):
-        if str(word) not in raised["message"]:
+        if not re.search(rf"(?<!\w){re.escape(str(word))}(?!\w)", raised["message"]):
             raise Wrong(f"The {due['type']} should name the size {word}.")
     return Finding(probe.id, True)
 
@@ -365,6 +366,48 @@ def facts_only(probe, answer, expected, device) -> Finding:
 
 
 @comparison
+def values(probe, answer, expected, device) -> Finding:
+    """Python values equal the reference's; floats within tolerance."""
+    for name in sorted(k for k in expected["facts"] if k.startswith("value/")):
+        own, due = answer["facts"].get(name), expected["facts"][name]
+        problem = _differs(own, due, probe.tolerance or 1e-9)
+        if problem:
+            raise Wrong(problem)
+    return Finding(probe.id, True)
+
+
+def _differs(own, due, tolerance: float, what: str = "The result") -> str:
+    """Says how a Python value deviates; empty where it does not."""
+    if isinstance(own, dict) and set(own) == {"type"}:
+        return f"{what} is of type {own['type']}; expected {_noun(due)}."
+    number = type(own) in (int, float) and type(due) in (int, float)
+    if not number and type(own) is not type(due):
+        return f"{what} is {_show(own)}; expected {_show(due)}."
+    if isinstance(due, list):
+        if len(own) != len(due):
+            return f"{what} has {len(own)} entries; expected {len(due)}."
+        pairs = (
+            (f"Entry {i}", a, b) for i, (a, b) in enumerate(zip(own, due, strict=True))
+        )
+    elif isinstance(due, dict):
+        if set(own) != set(due):
+            return f"{what} has the keys {sorted(own)}; expected {sorted(due)}."
+        pairs = ((f"The entry {key!r}", own[key], due[key]) for key in due)
+    elif isinstance(due, float):
+        near = abs(own - due) <= tolerance * max(1.0, abs(due))
+        return "" if near else f"{what} is {_show(own)}; expected {_show(due)}."
+    else:
+        return "" if own == due else f"{what} is {_show(own)}; expected {_show(due)}."
+    return next(filter(None, (_differs(a, b, tolerance, w) for w, a, b in pairs)), "")
+
+
+def _noun(due) -> str:
+    return {list: "a list", dict: "a dictionary", str: "a string"}.get(
+        type(due), "a number"
+    )
+
+
+@comparison
 def finite(probe, answer, expected, device) -> Finding:
     """Right shapes, and no NaN or infinity; the values are free."""
     for name in _same_arrays(answer, expected):
@@ -517,11 +560,17 @@ def alike(probe: Probe, own: Answer, theirs: Answer, records: Records) -> bool:
     if (own["error"] is None) != (theirs["error"] is None):
         return False
     if own["error"] is not None:
-        return own["error"]["type"] == theirs["error"]["type"]
+        kind = own["error"]["type"]
+        told = (
+            kind != "Refusal" or own["error"]["message"] == theirs["error"]["message"]
+        )
+        return kind == theirs["error"]["type"] and told
     if any(own["facts"].get(f) != theirs["facts"].get(f) for f in probe.facts):
         return False
     if set(own["arrays"]) != set(theirs["arrays"]):
         return False
+    if not own["arrays"] and probe.compare == "values":
+        return own["facts"] == theirs["facts"]
     return all(
         _close(probe, own, theirs, name, records.device) for name in own["arrays"]
     )

@@ -104,7 +104,7 @@ def read_variants(course: Course, assignment: str) -> list[Variant]:
 
 def _variant(cell: SourceCell, shared: str) -> Variant:
     marks = cell.marks
-    helpers = re.findall(r"^def (\w+)", shared, re.MULTILINE)
+    helpers = re.findall(r"^(?:def|class) (\w+)", shared, re.MULTILINE)
     needed = any(re.search(rf"\b{name}\b", cell.source) for name in helpers)
     lines = cell.source.splitlines()
     comment = []

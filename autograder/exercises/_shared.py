@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from autograder.exercise import Check, Probe
@@ -30,3 +32,48 @@ def attempted(name: str, **spec) -> Check:
 def masked_call(args: list[np.ndarray], mask: np.ndarray, **call) -> dict:
     """Returns a call with an attention mask."""
     return {"args": args, "kwargs": {"attention_mask": mask}, **call}
+
+
+def lasting_checks(probe: Callable, entry: dict, construct: dict) -> tuple[Check, ...]:
+    """What a layer must survive unchanged: its config, a file, compilation.
+
+    A weight of another name than asked is no reason to lose these.
+
+    Args:
+        probe: makes a probe of the layer from an id, calls, and parts of its spec.
+        entry: the call whose results are compared.
+        construct: the constructor's arguments, all of which the config must hold.
+    """
+    named = {**construct, "name": "remembered"}
+    remembers = tuple(f"config/{key}" for key in named)
+
+    def same(id: str, action: str, **spec) -> Probe:
+        spec = {"weights": {}, "fill": True, **spec}
+        return probe(id, entry, action=action, compare="unchanged", **spec)
+
+    return (
+        Check(
+            "config",
+            "made anew from its config",
+            0.25,
+            (same("config", "config", facts=remembers, construct=named),),
+            ("constructor",),
+            "`get_config()` must return what the constructor takes.",
+        ),
+        Check(
+            "reload",
+            "saved and loaded",
+            0.25,
+            (same("reload", "reload"),),
+            ("constructor",),
+            "Saved as `.keras` and loaded again, the layer is another one.",
+        ),
+        Check(
+            "compiled",
+            "compiled as eager",
+            0.25,
+            (same("compiled", "compiled"),),
+            ("constructor",),
+            "Compiled into a graph, the layer gives other numbers.",
+        ),
+    )

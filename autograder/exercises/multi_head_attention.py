@@ -7,7 +7,12 @@ of mistakes; so all sizes are distinct, biases random, and masks differ per exam
 from __future__ import annotations
 
 from autograder.exercise import Check, Draw, Exercise, Probe
-from autograder.exercises._shared import READY_MADE_ATTENTION, attempted, masked_call
+from autograder.exercises._shared import (
+    READY_MADE_ATTENTION,
+    attempted,
+    lasting_checks,
+    masked_call,
+)
 
 PROJECTIONS = ("query", "key", "value", "attention_output")
 PATHS = [f"{name}.{part}" for name in PROJECTIONS for part in ("kernel", "bias")]
@@ -152,12 +157,11 @@ def _merge_heads(draw: Draw) -> Exercise:
 
 def _multi_head_attention(draw: Draw) -> Exercise:
     name = "MultiHeadAttention"
-    heads = draw.integer(2, 4)
-    size = draw.sizes(1, 5, 7)[0]
-    batch = draw.integer(2, 3)
-    queries, keys = draw.sizes(2, 5, 8)
-    fq, fv, fk = draw.sizes(3, 8, 13)
+    heads, batch = draw.sizes(2, 2, 4)
+    size = draw.integer(5, 7)
     units = heads * size
+    queries, keys = draw.sizes(2, 5, 8, avoid=[size])
+    fq, fv, fk = draw.sizes(3, 8, 14, avoid=[queries, keys, units])
     construct = {"num_heads": heads, "key_dim": size}
 
     def inputs(b=batch, tq=queries, tk=keys):
@@ -374,46 +378,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                 "Under `mixed_float16` the layer and its sublayers must compute in "
                 "float16: give sublayers `dtype=self.dtype_policy`.",
             ),
-            Check(
-                "config",
-                "made anew from its config",
-                0.25,
-                (
-                    probe(
-                        "config",
-                        {"args": inputs()},
-                        action="config",
-                        compare="unchanged",
-                        facts=("config/num_heads", "config/key_dim", "config/name"),
-                        construct={**construct, "name": "remembered"},
-                    ),
-                ),
-                ("constructor",),
-                "`get_config()` must return what the constructor takes.",
-            ),
-            Check(
-                "reload",
-                "saved and loaded",
-                0.25,
-                (
-                    probe(
-                        "reload",
-                        {"args": inputs()},
-                        action="reload",
-                        compare="unchanged",
-                    ),
-                ),
-                ("constructor",),
-                "Saved as `.keras` and loaded again, the layer is another one.",
-            ),
-            Check(
-                "compiled",
-                "compiled as eager",
-                0.25,
-                (probe("compiled", masked(), action="compiled", compare="unchanged"),),
-                ("constructor",),
-                "Compiled into a graph, the layer gives other numbers.",
-            ),
+            *lasting_checks(probe, masked(), construct),
         ),
         hints=(
             "`__init__` makes three `Dense` layers of `num_heads * key_dim` units. The "

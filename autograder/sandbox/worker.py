@@ -153,7 +153,10 @@ def stand_ins() -> None:
 
     face = types.ModuleType("autograder")
     face.check = face.hint = face.pack = nothing
+    face.earlier = lambda name, fallback: fallback
     face.__path__ = []
+    # What notebooks are given to work with is no secret: it knows nothing of checks.
+    face.datasets = sys.modules.get("autograder.datasets")
     colab = types.ModuleType("google.colab")
     for name in ("drive", "files", "output", "userdata", "auth"):
         part = types.ModuleType(f"google.colab.{name}")

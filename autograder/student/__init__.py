@@ -1,5 +1,6 @@
 """What students meet in the notebook."""
 
 from autograder.student.checking import check, hint
+from autograder.student.reuse import earlier
 
-__all__ = ["check", "hint"]
+__all__ = ["check", "earlier", "hint"]

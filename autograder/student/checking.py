@@ -31,10 +31,9 @@ def check(exercise: str, *objects: Any) -> Report | Notice:
     try:
         asked = find_exercise(exercise)
         namespace = _namespace(asked, objects)
-        tree = public_records(exercises.assignment_of(exercise))
+        known = known_of(asked)
     except (KeyError, ValueError) as error:
         return Notice(str(error.args[0]))
-    known = Records.of(tree, asked.id, _device())
     answers = ask(asked, namespace)
     _met.pop(asked.id, None)
     judgement = judge(asked, answers, known, _met.values())
@@ -86,6 +85,12 @@ def public_records(assignment: str) -> dict[str, Any]:
     if tree["digest"] != exercises.digest(_public(assignment)):
         raise ValueError(f"The records of {assignment} are old; `autograder build`.")
     return tree
+
+
+def known_of(asked: Exercise) -> Records:
+    """Returns what is publicly known of an exercise; raises ValueError."""
+    tree = public_records(exercises.assignment_of(asked.id))
+    return Records.of(tree, asked.id, _device())
 
 
 def _namespace(asked: Exercise, objects: tuple) -> dict[str, Any]:
