@@ -140,3 +140,95 @@ def test_answers_survive_as_bytes():
     np.testing.assert_array_equal(again["arrays"]["0/0"], got["arrays"]["0/0"])
     assert again["facts"] == got["facts"]
     assert to_bytes(got) == to_bytes(again)
+
+
+class Tokens(keras.layers.Layer):
+    """Hands on a mask; without weights."""
+
+    def call(self, ids):
+        return ids + 1
+
+    def compute_mask(self, ids, mask=None):
+        return keras.ops.not_equal(ids, 0)
+
+
+IDS = np.array([[3, 0, 2], [0, 0, 1]], "int32")
+
+
+def ask_tokens(action, cls=Tokens, **spec):
+    spec = {"target": "T", "construct": {}, "calls": [{"args": [IDS]}], **spec}
+    return answer({"action": action, "spec": spec}, {"T": cls})
+
+
+def test_a_method_can_be_asked():
+    got = ask_tokens("call", method="compute_mask")
+    np.testing.assert_array_equal(got["arrays"]["0/0"], IDS != 0)
+
+
+def test_the_mask_is_seen_by_the_next_layer():
+    got = ask_tokens("mask_downstream")
+    np.testing.assert_array_equal(got["arrays"]["0/0"], IDS != 0)
+
+
+def test_a_mask_that_is_lost_is_refused():
+    class Silent(Tokens):
+        def compute_mask(self, ids, mask=None):
+            return keras.ops.logical_not(ids == 0)
+
+    got = ask_tokens("mask_downstream", Silent)
+    assert "no mask reaches the next layer" in got["error"]["message"]
+
+
+def test_a_mask_not_written_yet_costs_only_itself():
+    class Half(Tokens):
+        def compute_mask(self, ids, mask=None):
+            raise NotImplementedError("write this part")
+
+    np.testing.assert_array_equal(ask_tokens("call", Half)["arrays"]["0/0"], IDS + 1)
+    assert ask_tokens("attempted", Half)["facts"]["written"]
+    assert ask_tokens("call", Half, method="compute_mask")["error"]
+
+
+def test_a_call_not_written_yet_is_not_attempted():
+    class Stub(Tokens):
+        def call(self, ids):
+            raise NotImplementedError("write this part")
+
+    assert not ask_tokens("attempted", Stub)["facts"]["written"]
+
+
+def plain(result):
+    spec = {"target": "f", "calls": [{}]}
+    return answer({"action": "plain", "spec": spec}, {"f": lambda: result})
+
+
+@pytest.mark.parametrize(
+    "result, told",
+    [
+        (["ATC", "TCG"], ["ATC", "TCG"]),
+        ({"web": 1.5, 2: [True, None]}, {"web": 1.5, "2": [True, None]}),
+        (3 * 10**23, 3 * 10**23),
+        (np.int32(3), 3),
+        (np.str_("ATC"), "ATC"),
+        (("ATC",), {"type": "tuple"}),
+        ([("A", "T")], [{"type": "tuple"}]),
+        ((x for x in "ATC"), {"type": "generator"}),
+        (np.ones(3), {"type": "ndarray"}),
+    ],
+)
+def test_python_values_are_told_as_they_are(result, told):
+    assert plain(result)["facts"] == {"value/0": told}
+
+
+def test_a_python_value_without_end_is_refused():
+    endless = []
+    endless.append(endless)
+    for result in ("A" * 10**6, ["A"] * 10**6, endless):
+        assert plain(result)["error"]["type"] in ("Refusal", "RecursionError")
+
+
+def test_filled_weights_are_the_same_in_a_twin():
+    got = ask("config", fill=True, weights={}, calls=[{"args": [X]}])
+    before, after = got["arrays"]["before/0"], got["arrays"]["after/0"]
+    np.testing.assert_array_equal(before, after)
+    assert np.ptp(before) > 1

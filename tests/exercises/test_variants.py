@@ -19,6 +19,7 @@ LEAST = {
     "attention_head": (25, 8),
     "multi_head_attention": (35, 8),
     "vit_patch_embedder": (35, 8),
+    "dna_tokenization": (40, 8),
 }
 ASSIGNMENTS = [a.name for a in COURSE.assignments]
 VARIANTS = [(a, v) for a in ASSIGNMENTS for v in read_variants(COURSE, a)]
@@ -165,3 +166,29 @@ def test_reference_equals_keras_multi_head_attention(seed):
             ours(q, v, k, **options), theirs(q, v, k, **options), strict=False
         ):
             np.testing.assert_allclose(own, due, atol=2e-5)
+
+
+def test_reference_tokenizer_equals_a_dictionary_of_strings():
+    import itertools
+
+    import numpy as np
+
+    from autograder.datasets import encode_bases
+
+    namespace = {"__name__": "reference"}
+    for cell in reference_cells(COURSE, "dna_tokenization"):
+        exec(compile(cell, "<reference>", "exec"), namespace)
+    random = np.random.RandomState(0)
+    for k in range(1, 7):
+        kmers = ["".join(p) for p in itertools.product("ATCG", repeat=k)]
+        index = {kmer: i for i, kmer in enumerate(kmers, start=5)}
+        texts = ["".join(random.choice(list("ATCGN"), n)) for n in range(0, 24, 3)]
+        due = np.zeros((len(texts), 16), "int32")
+        for row, text in zip(due, texts, strict=True):
+            windows = [text[i : i + k] for i in range(len(text) - k + 1)][:14]
+            ids = [2, *(index.get(kmer, 1) for kmer in windows), 3]
+            row[: len(ids)] = ids
+        layer = namespace["KmerTokenizer"](k, 16)
+        np.testing.assert_array_equal(layer(encode_bases(texts)), due)
+        mask = layer.compute_mask(encode_bases(texts))
+        np.testing.assert_array_equal(mask, due != 0)

@@ -130,3 +130,56 @@ def test_errors_are_told_by_the_students_line():
         {"type": "KeyError", "message": "'a'", "lines": [["<x>", 3, "d['a']"]]}
     )
     assert told == "It raised KeyError: 'a'. (line 3: `d['a']`)"
+
+
+def told(value):
+    return {"error": None, "facts": {"value/0": value}, "arrays": {}}
+
+
+@pytest.mark.parametrize(
+    "own, due",
+    [
+        (["A", "T"], ["A", "T"]),
+        (7, 7.0),
+        (0.1 + 0.2, 0.3),
+        ({"web": 2.0}, {"web": 2.0}),
+        ([], []),
+        (3 * 10**23, 3 * 10**23),
+    ],
+)
+def test_python_values_that_agree(own, due):
+    probe = Probe("a", "plain", {}, "values")
+    assert examine(probe, told(own), told(due)).passed
+
+
+@pytest.mark.parametrize(
+    "own, due, words",
+    [
+        (["A"], ["A", "T"], "has 1 entries; expected 2"),
+        (["A", "C"], ["A", "T"], "Entry 1 is 'C'; expected 'T'"),
+        ({"type": "tuple"}, ["A"], "of type tuple; expected a list"),
+        (None, ["A"], "is None; expected"),
+        ("A T", ["A", "T"], "is 'A T'; expected"),
+        (True, 1, "is True; expected 1"),
+        ({"a": 1.0}, {"b": 1.0}, "has the keys ['a']; expected ['b']"),
+        ({"a": 1.1}, {"a": 1.0}, "The entry 'a' is 1.1; expected 1.0"),
+        (3e23, 3 * 10**23 + 1, "expected 300000000000000000000001"),
+    ],
+)
+def test_python_values_that_do_not(own, due, words):
+    probe = Probe("a", "plain", {}, "values")
+    finding = examine(probe, told(own), told(due))
+    assert not finding.passed and words in finding.message
+
+
+def test_an_error_names_the_size_and_not_a_longer_number():
+    probe = Probe("a", "call", {"raises": "ValueError", "names": [7]}, "reference")
+    due = answer(error={"type": "ValueError", "message": "7", "lines": []})
+
+    def finding(message):
+        raised = {"type": "ValueError", "message": message, "lines": []}
+        return examine(probe, answer(error=raised), due)
+
+    assert finding("7 does not divide 12").passed
+    assert finding("size=7, P=3").passed
+    assert not finding("17 does not divide 12").passed
