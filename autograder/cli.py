@@ -115,6 +115,9 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(help="A folder of its own, made anew.")
     ] = Path("demo"),
+    assignment: Annotated[
+        str | None, typer.Option(help="Which; the course's first.", show_default=False)
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1)] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
@@ -122,7 +125,7 @@ def demo(
     from autograder.demo import make_class
 
     course = load_course()
-    name = course.assignments[0].name
+    name = course.assignment(assignment or course.assignments[0].name).name
     submitted = make_class(course, name, folder)
     console.print(f"A class of {len(list(submitted.iterdir()))} in {submitted}.")
     run(
