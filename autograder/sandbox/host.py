@@ -23,6 +23,8 @@ if sys.platform.startswith("linux"):
 
 START_SECONDS = 120
 FORKS_PER_ZYGOTE = 500
+SESSION_BYTES = 32 << 20  # what one process may say in all
+GRACE_SECONDS = 2  # for a cell to notice that its time is up
 
 CONTAINER = "docs/container.md has a container recipe"
 
@@ -283,6 +285,7 @@ class Session:
         self._sock, self._status, self._limits = sock, status, limits
         self._ending: Ending | None = None
         self._deadline = time.monotonic() + limits.wall_seconds + 5
+        self._room = SESSION_BYTES
         self._printed = bytearray()
         self._drainer = threading.Thread(
             target=self._drain, args=(output,), daemon=True
@@ -304,13 +307,14 @@ class Session:
         Raises:
             SessionLost: a limit was hit, or the process ended itself.
         """
-        cells = list(cells)
-        reply = self._exchange({"do": "run", "cells": cells}, None)
-        if not isinstance(reply, list) or len(reply) != len(cells):
+        return [self._run(cell) for cell in cells]
+
+    def _run(self, cell: dict[str, Any]) -> dict[str, Any]:
+        seconds = cell["seconds"] + GRACE_SECONDS
+        reply = self._exchange({"do": "run", "cells": [cell]}, seconds)
+        if not isinstance(reply, list) or len(reply) != 1:
             raise self._lost("protocol")
-        return [
-            _cell_outcome(told, cell) for told, cell in zip(reply, cells, strict=True)
-        ]
+        return _cell_outcome(reply[0], cell)
 
     def ask(self, probe: dict[str, Any], seconds: float) -> Any:
         """Puts a probe; returns the answer as it came, unchecked.
@@ -320,13 +324,16 @@ class Session:
         """
         return self._exchange({"do": "ask", "probe": probe}, seconds)
 
-    def _exchange(self, request: dict, seconds: float | None) -> Any:
-        remaining = self._deadline - time.monotonic()
-        allowed = remaining if seconds is None else min(seconds, remaining)
+    def _exchange(self, request: dict, seconds: float) -> Any:
+        allowed = max(min(seconds, self._deadline - time.monotonic()), 0.01)
         try:
-            self._sock.settimeout(max(allowed, 0.01))
+            self._sock.settimeout(allowed)
             wire.send(self._sock, request)
-            return wire.receive(self._sock, seconds=max(allowed, 0.0))
+            answer, size = wire.receive_counted(
+                self._sock, seconds=allowed, limit=min(wire.FRAME_LIMIT, self._room)
+            )
+            self._room -= size
+            return answer
         except wire.Late:
             raise self._lost("timeout") from None
         except wire.ProtocolError:
@@ -405,30 +412,40 @@ def _why(reason: str, limits: Limits, ending: Ending) -> str:
 def _cell_outcome(told: Any, cell: dict) -> dict[str, Any]:
     """Returns a cell's outcome with every part of the type it should be."""
     told = told if isinstance(told, dict) else {}
+    seconds, notes = told.get("seconds"), told.get("notes")
     error = told.get("error")
-    if error is not None:
-        lines = error.get("lines") if isinstance(error, dict) else None
-        error = {
-            "type": str(error.get("type", "Error"))[:80]
-            if lines is not None
-            else "Error",
-            "message": str(error.get("message", ""))[:2000]
-            if lines is not None
-            else "",
-            "lines": [
-                [str(line[0])[:200], line[1] if type(line[1]) is int else 0]
-                + [str(line[2])[:200]]
-                for line in (lines if isinstance(lines, list) else [])[:8]
-                if isinstance(line, list) and len(line) == 3
-            ],
-        }
-    seconds = told.get("seconds")
-    notes = told.get("notes")
     return {
         "id": cell["id"],
         "ok": error is None,
-        "error": error,
-        "stdout": str(told.get("stdout", ""))[:262_144],
-        "notes": [str(n)[:200] for n in notes[:20]] if isinstance(notes, list) else [],
-        "seconds": float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        "error": None if error is None else error_told(error),
+        "stdout": plain_text(told.get("stdout", ""), 262_144),
+        "notes": [plain_text(n, 200) for n in notes[:20]]
+        if isinstance(notes, list)
+        else [],
+        "seconds": seconds if type(seconds) is float and 0 <= seconds < 1e6 else 0.0,
     }
+
+
+def error_told(error: Any) -> dict[str, Any]:
+    """Returns an exception as a worker tells it, every part of its type and short."""
+    error = error if isinstance(error, dict) else {}
+    lines = error.get("lines")
+    return {
+        "type": plain_text(error.get("type", "Error"), 80),
+        "message": plain_text(error.get("message", ""), 2000),
+        "lines": [
+            [plain_text(line[0], 200), _line_number(line[1]), plain_text(line[2], 200)]
+            for line in (lines[:8] if isinstance(lines, list) else [])
+            if isinstance(line, list) and len(line) == 3
+        ],
+    }
+
+
+def plain_text(value: Any, limit: int) -> str:
+    """Returns a string of at most `limit` characters that every encoding can hold."""
+    text = value if isinstance(value, str) else ""
+    return text[:limit].encode("utf-8", "replace").decode()
+
+
+def _line_number(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 31 else 0
