@@ -176,6 +176,9 @@ def examine(
         return finding
     except Wrong as wrong:
         return Finding(probe.id, False, str(wrong))
+    except Exception:
+        # The answer comes from beside student code and may be of any form.
+        return Finding(probe.id, False, "What came back is not of the right kind.")
 
 
 def _examine_error(probe, answer, expected) -> Finding:
@@ -281,7 +284,7 @@ def tolerance_of(probe: Probe, answer: Answer, name: str, device: str) -> float:
 def deviation(own: np.ndarray, expected: np.ndarray) -> float:
     """Returns the largest |own - expected| / (1 + |expected|); equal infinities 0."""
     own64, due64 = own.astype("float64"), expected.astype("float64")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         error = np.abs(own64 - due64) / (1.0 + np.abs(due64))
     error = np.where(own64 == due64, 0.0, error)
     return float(np.nan_to_num(error, nan=np.inf).max(initial=0.0))

@@ -97,5 +97,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Writes `text` as UTF-8, whole or not at all.
+
+    Half of a surrogate pair, which UTF-8 cannot hold, is written as JSON escapes it.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))

@@ -29,6 +29,8 @@ from autograder.results import (
 )
 from autograder.sandbox.host import Sandbox, Session, SessionLost
 
+ATTEMPTS = 3  # where the grader's own side fails
+FATAL_CELLS = 4
 LOST_STATUS = {"timeout": "timeout", "crashed": "crashed", "protocol": "crashed"}
 
 
@@ -54,9 +56,13 @@ class Conversation:
     public: dict[str, dict[str, Answers]] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
     lost: dict[str, SessionLost] = field(default_factory=dict)
-    """Exercises during which the worker was lost."""
+    """Exercises whose cell or questions lost the worker."""
+    fatal: set[str] = field(default_factory=set)
+    """Cells that are left out, for they lose the worker."""
     stopped: SessionLost | None = None
-    """The worker was lost while the notebook's own cells ran."""
+    """Why nothing more could be asked."""
+    everything: bool = False
+    """The cells that are only shown were run too."""
 
 
 @dataclass
@@ -73,18 +79,16 @@ class Graded:
 def grade_submission(
     sandbox: Sandbox, student: str, rebuilt: Rebuilt, paper: Paper
 ) -> Graded:
-    """Runs a rebuilt notebook, asks, judges; every fault ends in a result."""
+    """Runs a rebuilt notebook, asks, judges; every fault of it ends in a result.
+
+    Raises:
+        SessionLost: the grader's own side failed, again and again.
+    """
     start = time.monotonic()
     asked = [
         e for e in paper.exercises if not e.manual and e.id not in rebuilt.untouched
     ]
-    said = Conversation()
-    if asked:
-        _converse(sandbox, rebuilt, asked, paper, said)
-        if _wants_everything(rebuilt, said):
-            again = Conversation()
-            _converse(sandbox, rebuilt, asked, paper, again, everything=True)
-            said = again if _answered(again) > _answered(said) else said
+    said = _asked(sandbox, rebuilt, asked, paper) if asked else Conversation()
     results: list[ExerciseResult] = []
     for exercise in paper.exercises:
         met = [r.misconception for r in results if r.misconception]
@@ -108,49 +112,120 @@ def grade_submission(
 # --- the conversation -------------------------------------------------------------
 
 
-def _converse(sandbox, rebuilt, asked, paper, said, everything=False) -> None:
-    """Asks every exercise; one that loses the worker costs only itself."""
+def _asked(
+    sandbox: Sandbox, rebuilt: Rebuilt, asked: list[Exercise], paper: Paper
+) -> Conversation:
+    """Holds the whole conversation; again where the grader's own side fails."""
+    for attempt in range(ATTEMPTS):
+        try:
+            said = _hidden(sandbox, rebuilt, asked, paper)
+            if _wants_everything(rebuilt, said):
+                again = _hidden(sandbox, rebuilt, asked, paper, everything=True)
+                said = again if _answered(again) > _answered(said) else said
+            _public(sandbox, rebuilt, asked, paper, said)
+            return said
+        except SessionLost as lost:
+            if attempt + 1 == ATTEMPTS:
+                raise lost
+    raise AssertionError("unreachable")
+
+
+def _hidden(sandbox, rebuilt, asked, paper, everything=False) -> Conversation:
+    """Puts the hidden questions of every exercise."""
+    said = Conversation(everything=everything)
+
+    def ask(session: Session, exercise: Exercise, deadline: float) -> None:
+        answers = said.answers.setdefault(exercise.id, {})
+        _ask(session, exercise.probes, exercise, answers, deadline)
+
+    said.stopped = _converse(sandbox, rebuilt, asked, paper, said, ask, said.lost)
+    return said
+
+
+def _public(sandbox, rebuilt, asked, paper, said: Conversation) -> None:
+    """Puts the public questions of the checks that failed, for the feedback.
+
+    In processes that never saw a hidden question: a student's exception may quote
+    whatever its process has seen.
+    """
+    failed = {}
+    for exercise in asked:
+        answers = said.answers.get(exercise.id)
+        if exercise.id in said.lost or said.stopped or not answers:
+            continue
+        verdicts = judge(exercise, answers, paper.records[exercise.id]).verdicts
+        wrong = {v.check.id for v in verdicts if not v.passed and not v.skipped}
+        if wrong and verdicts[0].passed:
+            failed[exercise.id] = wrong
+
+    def ask(session: Session, exercise: Exercise, deadline: float) -> None:
+        twin = paper.public_twin(exercise)
+        chosen = [c for c in twin.checks if c.id in failed[exercise.id]]
+        probes = [probe for check in chosen for probe in check.probes]
+        answers = said.public.setdefault(exercise.id, {})
+        _ask(session, probes, twin, answers, deadline)
+
+    waiting = [e for e in asked if e.id in failed]
+    unheard = Conversation(fatal=said.fatal, everything=said.everything)
+    _converse(sandbox, rebuilt, waiting, paper, unheard, ask, {})
+
+
+def _converse(
+    sandbox, rebuilt, asked, paper, said, ask, lost: dict[str, SessionLost]
+) -> SessionLost | None:
+    """Asks every exercise; one that loses the worker costs only itself.
+
+    Returns:
+        Why nothing more could be asked, if so.
+    """
+    ends = time.monotonic() + 2 * paper.limits.wall_seconds
     waiting = list(asked)
-    while waiting and said.stopped is None:
+    while waiting:
         with sandbox.session(paper.limits) as session:
-            try:
-                said.cells = _run_cells(session, rebuilt.cells, paper, everything)
-            except SessionLost as lost:
-                said.stopped = lost
-                return
+            gone = _run_cells(session, rebuilt.cells, paper, said)
+            if gone is not None:
+                cell, loss = gone
+                said.fatal.add(cell.id)
+                if cell.kind == "exercise":
+                    lost[cell.id] = loss
+                    waiting = [e for e in waiting if e.id != cell.id]
+                out_of_patience = len(said.fatal) > FATAL_CELLS
+                if cell.kind == "given" or out_of_patience or time.monotonic() > ends:
+                    return loss
+                continue
             while waiting:
                 exercise = waiting.pop(0)
+                deadline = time.monotonic() + paper.limits.exercise_seconds
                 try:
-                    _ask_exercise(session, exercise, paper, said)
-                except SessionLost as lost:
-                    said.lost[exercise.id] = lost
+                    ask(session, exercise, deadline)
+                except SessionLost as loss:
+                    if loss.ours:
+                        raise
+                    lost[exercise.id] = loss
+                    if time.monotonic() > ends:
+                        return loss
                     break
+    return None
 
 
-def _run_cells(session: Session, cells: list[Cell], paper, everything) -> list[dict]:
+def _run_cells(
+    session: Session, cells: list[Cell], paper, said: Conversation
+) -> tuple[Cell, SessionLost] | None:
+    """Runs the cells that count; returns the one that lost the worker, and how."""
     limit = paper.limits.cell_seconds
-    kinds = {"given", "exercise", "extra"} | ({"shown"} if everything else set())
-    chosen = [
-        {"id": cell.id, "source": cell.source, "seconds": limit}
-        for cell in cells
-        if cell.kind in kinds
-    ]
-    return session.run(chosen)
-
-
-def _ask_exercise(session: Session, exercise: Exercise, paper: Paper, said) -> None:
-    """Asks an exercise; where it lost points, asks the public questions as well."""
-    deadline = time.monotonic() + paper.limits.exercise_seconds
-    answers = said.answers.setdefault(exercise.id, {})
-    _ask(session, exercise.probes, exercise, answers, deadline)
-    judgement = judge(exercise, answers, paper.records[exercise.id])
-    if judgement.passed or not judgement.verdicts[0].passed:
-        return
-    failed = {v.check.id for v in judgement.verdicts if not v.passed and not v.skipped}
-    twin = paper.public_twin(exercise)
-    probes = [p for c in twin.checks if c.id in failed for p in c.probes]
-    public = said.public.setdefault(exercise.id, {})
-    _ask(session, probes, twin, public, deadline)
+    kinds = {"given", "exercise", "extra"} | ({"shown"} if said.everything else set())
+    said.cells = []
+    for cell in cells:
+        if cell.kind not in kinds or cell.id in said.fatal:
+            continue
+        try:
+            told = {"id": cell.id, "source": cell.source, "seconds": limit}
+            said.cells += session.run([told])
+        except SessionLost as loss:
+            if loss.ours:
+                raise
+            return cell, loss
+    return None
 
 
 def _ask(
@@ -222,8 +297,9 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
         return ExerciseResult(
             id=exercise.id, score=0.0, max_score=exercise.points, status="manual"
         )
-    lost = said.lost.get(exercise.id) or said.stopped
     answers = said.answers.get(exercise.id, {})
+    # Whoever was asked in full before the end keeps what was answered.
+    lost = said.lost.get(exercise.id) or (None if answers else said.stopped)
     if exercise.id in rebuilt.untouched:
         return _empty(exercise, "not_attempted", "Not written yet.")
     if lost is not None:

@@ -16,33 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import Limits
-from autograder.sandbox import jail, landlock, seccomp, wire
+from autograder.sandbox import wire
+
+if sys.platform.startswith("linux"):
+    from autograder.sandbox import cgroup, jail, ladder, root, scratch
 
 START_SECONDS = 120
 FORKS_PER_ZYGOTE = 500
+SESSION_BYTES = 32 << 20  # what one process may say in all
+GRACE_SECONDS = 2  # for a cell to notice that its time is up
 
-CANARY = """
-import os, socket, sys
-def tried(action):
-    try:
-        action()
-    except BaseException:
-        return 0.0
-    return 1.0
-def connect():
-    with socket.socket() as s:
-        s.settimeout(0.2); s.connect(("127.0.0.1", PORT))
-leaks = dict(
-    read=tried(lambda: open(SECRET).read()),
-    write=tried(lambda: open(SECRET + ".planted", "w").close()),
-    network=tried(connect),
-    process=tried(lambda: os.kill(PID, 0)),
-    fork=tried(lambda: os.fork() or os._exit(0)),
-)
-def canary(name):
-    import keras
-    return keras.ops.convert_to_tensor([leaks[name]])
-"""
+CONTAINER = "docs/container.md has a container recipe"
 
 
 class ConfinementError(Exception):
@@ -53,14 +37,19 @@ class SessionLost(Exception):
     """The process that ran a submission is gone.
 
     Attributes:
-        reason: `timeout`, `memory`, `cpu`, `disk`, `crashed`, `protocol` or
-            `confinement`.
+        reason: `timeout`, `memory`, `cpu`, `disk`, `threads`, `crashed`, `protocol`,
+            or, where it is no fault of the submission's, `confinement` or `lost`.
         message: one sentence for the student.
     """
 
     def __init__(self, reason: str, message: str):
         super().__init__(message)
         self.reason, self.message = reason, message
+
+    @property
+    def ours(self) -> bool:
+        """Did the grader's side fail, so that asking again may go well?"""
+        return self.reason in ("confinement", "lost")
 
 
 @dataclass(frozen=True)
@@ -75,16 +64,6 @@ class Ending:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Layer:
-    """One layer of confinement, for `autograder doctor`."""
-
-    name: str
-    active: bool
-    stops: str
-    mend: str
-
-
 class Sandbox:
     """Runs student code in jailed forks of one warm process; thread-safe.
 
@@ -93,26 +72,46 @@ class Sandbox:
         minimum: the layers that must be active, such as `"namespaces"`; `"none"`
             allows running unconfined.
         device: `"cpu"`, or `"gpu"` to let workers see the GPU.
+        secrets: folders that no submission may read, such as the course's.
+        without: layers to do without, for trying what a poorer machine can do.
 
     Raises:
         ConfinementError: the minimum cannot be had here.
     """
 
     def __init__(
-        self, limits: Limits, *, minimum: str | None = None, device: str = "cpu"
+        self,
+        limits: Limits,
+        *,
+        minimum: str | None = None,
+        device: str = "cpu",
+        secrets: Iterable[Path] = (),
+        without: Iterable[str] = (),
     ):
-        if not sys.platform.startswith("linux") and minimum != "none":
+        _refuse_elsewhere()
+        seen = root.exposed([str(path) for path in secrets])
+        if seen and minimum != "none":
             raise ConfinementError(
-                f"Student code cannot be confined on {sys.platform}; grade in a Linux "
-                "container, or pass --allow-unconfined."
+                f"{seen} lies among the libraries that student code reads; move it "
+                "out of there, to a folder of its own."
             )
         self.limits, self.device = limits, device
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
+        self._worn: list[subprocess.Popen] = []
         self._control: socket.socket | None = None
         self._forks = 0
         self.environment: dict[str, str] = {}
-        self.plan = self._strongest(minimum)
+        cgroup.sweep()
+        self._scratch = scratch.Base()
+        try:
+            self.plan, self.holes = ladder.strongest(
+                lambda plan: self._open(plan, limits), frozenset(without)
+            )
+            self._require(minimum)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def isolation(self) -> str:
@@ -129,17 +128,15 @@ class Sandbox:
         """Ends the zygote, and with it every session."""
         with self._lock:
             self._stop()
+        self._scratch.close()
 
     def session(self, limits: Limits | None = None) -> Session:
         """Forks a jailed process for one submission."""
         return self._open(self.plan, limits or self.limits)
 
-    def ladder(self) -> list[Layer]:
+    def ladder(self) -> list[ladder.Layer]:
         """Returns every layer, what it stops, and how to get it where it is missing."""
-        active = set(self.isolation.split("+"))
-        return [
-            Layer(name, name in active, stops, mend) for name, stops, mend in _LADDER
-        ]
+        return ladder.ladder(self.plan)
 
     # --- the zygote ---
 
@@ -208,21 +205,30 @@ class Sandbox:
             self._control.close()
             self._control = None
         if self._process is not None:
+            # Its socket is closed, so it ends by itself once its sessions have; a
+            # session goes on without it.
             self._process.kill()
             self._process.wait()
             self._process = None
+        for process in self._worn:
+            process.kill()
+            process.wait()
+        self._worn = []
 
     def _open(self, plan: jail.Plan, limits: Limits) -> Session:
         wire_ours, wire_theirs = socket.socketpair()
         status_ours, status_theirs = socket.socketpair()
         output_ours, output_theirs = os.pipe()
-        request = {"plan": asdict(plan), "limits": asdict(limits)}
+        request = {
+            "plan": asdict(plan),
+            "limits": asdict(limits),
+            "scratch": self._scratch.path,
+        }
         theirs = [wire_theirs.fileno(), output_theirs, status_theirs.fileno()]
         try:
             with self._lock:
                 self._ready()
-                data = json.dumps(request).encode()
-                socket.send_fds(self._control, [data], theirs)
+                self._send(json.dumps(request).encode(), theirs)
                 self._forks += 1
         finally:
             wire_theirs.close()
@@ -233,96 +239,41 @@ class Sandbox:
     def _ready(self) -> None:
         """Sees that a zygote is there, and a fresh one after many forks."""
         dead = self._process is None or self._process.poll() is not None
-        if dead or self._forks >= FORKS_PER_ZYGOTE:
-            # A zygote's end would kill its running sessions, so an old one that is
-            # merely worn out is left to finish them and dies with its socket.
-            if dead:
-                self._stop()
-            elif self._control is not None:
-                self._control.close()
+        if dead:
+            self._stop()
+            self._start()
+        elif self._forks >= FORKS_PER_ZYGOTE:
+            # Its socket's end tells it to end, once its sessions have.
+            self._control.close()
+            self._worn = [p for p in self._worn if p.poll() is None] + [self._process]
             self._start()
 
-    # --- which layers work here ---
+    def _send(self, data: bytes, handles: list[int]) -> None:
+        try:
+            socket.send_fds(self._control, [data], handles)
+        except OSError:  # it died this moment
+            self._stop()
+            self._start()
+            socket.send_fds(self._control, [data], handles)
 
-    def _strongest(self, minimum: str | None) -> jail.Plan:
-        if minimum == "none" and not sys.platform.startswith("linux"):
-            return jail.Plan()
-        lock, filters = landlock.version() > 0, seccomp.available()
-        candidates = [
-            jail.Plan(True, lock, filters),
-            jail.Plan(True, False, False),
-            jail.Plan(False, lock, filters),
-        ]
-        for plan in candidates:
-            if plan.name != "none" and self._holds(plan):
-                return self._enough(plan, minimum)
-        return self._enough(jail.Plan(), minimum)
-
-    def _enough(self, plan: jail.Plan, minimum: str | None) -> jail.Plan:
+    def _require(self, minimum: str | None) -> None:
         if minimum == "none":
-            return plan
+            return
         wanted = set((minimum or "").split("+")) - {""}
-        strong = plan.namespaces or (plan.landlock and plan.seccomp)
-        if not strong or not wanted <= set(plan.name.split("+")):
+        if not ladder.strong(self.plan) or not wanted <= set(self.isolation.split("+")):
             raise ConfinementError(
                 "Student code cannot be confined on this machine (`autograder doctor` "
-                "says what is missing); pass --allow-unconfined to run it anyway."
+                f"says what is missing, {CONTAINER}); pass --allow-unconfined to run "
+                "it anyway."
             )
-        return plan
-
-    def _holds(self, plan: jail.Plan) -> bool:
-        """Lets a canary try what a submission must not; honest work must succeed."""
-        import tempfile
-
-        with (
-            tempfile.NamedTemporaryFile("w", suffix=".secret") as secret,
-            socket.create_server(("127.0.0.1", 0)) as listener,
-        ):
-            secret.write("a hidden value")
-            secret.flush()
-            facts = f"SECRET={secret.name!r}\nPORT={listener.getsockname()[1]}\n"
-            cell = facts + f"PID={os.getpid()}\n" + CANARY
-            try:
-                with self._open(plan, self.limits) as session:
-                    ran = session.run([{"id": "canary", "source": cell, "seconds": 20}])
-                    leaks = {name: _leak(session, name) for name in _LEAKS}
-                    if ran[0]["error"] or None in leaks.values():
-                        return False
-            except SessionLost:
-                return False
-        allowed = set() if plan.seccomp else {"fork"}
-        return not any(leaks[name] for name in _LEAKS if name not in allowed)
 
 
-_LEAKS = ("read", "write", "network", "process", "fork")
-_LADDER = (
-    (
-        "namespaces",
-        "sight of any file, process or network but its own",
-        "allow user namespaces, or run as root with CAP_SYS_ADMIN",
-    ),
-    (
-        "landlock",
-        "reading and writing files by paths that were not granted",
-        "use Linux 5.13 or newer with Landlock enabled",
-    ),
-    (
-        "seccomp",
-        "new processes, sockets, and signals to others",
-        "install libseccomp2",
-    ),
-)
-
-
-def _leak(session: Session, name: str) -> bool | None:
-    probe = {
-        "id": name,
-        "action": "call",
-        "spec": {"target": "canary", "calls": [{"args": [name]}]},
-    }
-    answer = session.ask(probe, 30)
-    array = answer["arrays"].get("0/0")
-    return None if array is None else bool(array.any())
+def _refuse_elsewhere() -> None:
+    if not sys.platform.startswith("linux"):
+        raise ConfinementError(
+            f"Student code runs on Linux only, and this is {sys.platform}: nothing "
+            f"here could confine it. Grade in a Linux container: {CONTAINER}."
+        )
 
 
 class Session:
@@ -334,6 +285,7 @@ class Session:
         self._sock, self._status, self._limits = sock, status, limits
         self._ending: Ending | None = None
         self._deadline = time.monotonic() + limits.wall_seconds + 5
+        self._room = SESSION_BYTES
         self._printed = bytearray()
         self._drainer = threading.Thread(
             target=self._drain, args=(output,), daemon=True
@@ -355,13 +307,14 @@ class Session:
         Raises:
             SessionLost: a limit was hit, or the process ended itself.
         """
-        cells = list(cells)
-        reply = self._exchange({"do": "run", "cells": cells}, None)
-        if not isinstance(reply, list) or len(reply) != len(cells):
+        return [self._run(cell) for cell in cells]
+
+    def _run(self, cell: dict[str, Any]) -> dict[str, Any]:
+        seconds = cell["seconds"] + GRACE_SECONDS
+        reply = self._exchange({"do": "run", "cells": [cell]}, seconds)
+        if not isinstance(reply, list) or len(reply) != 1:
             raise self._lost("protocol")
-        return [
-            _cell_outcome(told, cell) for told, cell in zip(reply, cells, strict=True)
-        ]
+        return _cell_outcome(reply[0], cell)
 
     def ask(self, probe: dict[str, Any], seconds: float) -> Any:
         """Puts a probe; returns the answer as it came, unchecked.
@@ -371,13 +324,16 @@ class Session:
         """
         return self._exchange({"do": "ask", "probe": probe}, seconds)
 
-    def _exchange(self, request: dict, seconds: float | None) -> Any:
-        remaining = self._deadline - time.monotonic()
-        allowed = remaining if seconds is None else min(seconds, remaining)
+    def _exchange(self, request: dict, seconds: float) -> Any:
+        allowed = max(min(seconds, self._deadline - time.monotonic()), 0.01)
         try:
-            self._sock.settimeout(max(allowed, 0.01))
+            self._sock.settimeout(allowed)
             wire.send(self._sock, request)
-            return wire.receive(self._sock, seconds=max(allowed, 0.0))
+            answer, size = wire.receive_counted(
+                self._sock, seconds=allowed, limit=min(wire.FRAME_LIMIT, self._room)
+            )
+            self._room -= size
+            return answer
         except wire.Late:
             raise self._lost("timeout") from None
         except wire.ProtocolError:
@@ -390,13 +346,8 @@ class Session:
         if reason == "crashed":
             # The process is going by itself: its monitor knows better why.
             ending = self._wait(cancel=False)
-            reason = {
-                "wall": "timeout",
-                "cpu": "cpu",
-                "memory": "memory",
-                "disk": "disk",
-                "confinement": "confinement",
-            }.get(ending.reason, "crashed")
+            reason = ending.reason if ending.reason in _TOLD else "crashed"
+            reason = "timeout" if ending.reason == "wall" else reason
         else:
             ending = self._wait(cancel=True)
         return SessionLost(reason, _why(reason, self._limits, ending))
@@ -441,6 +392,9 @@ class Session:
                 self._printed += part[: max(0, limit - len(self._printed))]
 
 
+_TOLD = ("cpu", "memory", "disk", "threads", "confinement", "lost")
+
+
 def _why(reason: str, limits: Limits, ending: Ending) -> str:
     """Says in one sentence for the student why a process was lost."""
     return {
@@ -448,6 +402,8 @@ def _why(reason: str, limits: Limits, ending: Ending) -> str:
         "cpu": f"It used more than {limits.cpu_seconds:g} s of processor time.",
         "memory": f"It used more than {limits.memory_mb:g} MB of memory.",
         "disk": f"It wrote more than {limits.file_mb:g} MB, or too many files.",
+        "threads": f"It started more than {limits.threads} threads.",
+        "lost": "The process that watched it was ended from outside; grade it again.",
         "protocol": "What it sent back was not understood.",
         "confinement": f"It could not be started: {ending.message}",
     }.get(reason, f"The process ended itself (exit code {ending.code}).")
@@ -456,30 +412,40 @@ def _why(reason: str, limits: Limits, ending: Ending) -> str:
 def _cell_outcome(told: Any, cell: dict) -> dict[str, Any]:
     """Returns a cell's outcome with every part of the type it should be."""
     told = told if isinstance(told, dict) else {}
+    seconds, notes = told.get("seconds"), told.get("notes")
     error = told.get("error")
-    if error is not None:
-        lines = error.get("lines") if isinstance(error, dict) else None
-        error = {
-            "type": str(error.get("type", "Error"))[:80]
-            if lines is not None
-            else "Error",
-            "message": str(error.get("message", ""))[:2000]
-            if lines is not None
-            else "",
-            "lines": [
-                [str(line[0])[:200], line[1] if type(line[1]) is int else 0]
-                + [str(line[2])[:200]]
-                for line in (lines if isinstance(lines, list) else [])[:8]
-                if isinstance(line, list) and len(line) == 3
-            ],
-        }
-    seconds = told.get("seconds")
-    notes = told.get("notes")
     return {
         "id": cell["id"],
         "ok": error is None,
-        "error": error,
-        "stdout": str(told.get("stdout", ""))[:262_144],
-        "notes": [str(n)[:200] for n in notes[:20]] if isinstance(notes, list) else [],
-        "seconds": float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+        "error": None if error is None else error_told(error),
+        "stdout": plain_text(told.get("stdout", ""), 262_144),
+        "notes": [plain_text(n, 200) for n in notes[:20]]
+        if isinstance(notes, list)
+        else [],
+        "seconds": seconds if type(seconds) is float and 0 <= seconds < 1e6 else 0.0,
     }
+
+
+def error_told(error: Any) -> dict[str, Any]:
+    """Returns an exception as a worker tells it, every part of its type and short."""
+    error = error if isinstance(error, dict) else {}
+    lines = error.get("lines")
+    return {
+        "type": plain_text(error.get("type", "Error"), 80),
+        "message": plain_text(error.get("message", ""), 2000),
+        "lines": [
+            [plain_text(line[0], 200), _line_number(line[1]), plain_text(line[2], 200)]
+            for line in (lines[:8] if isinstance(lines, list) else [])
+            if isinstance(line, list) and len(line) == 3
+        ],
+    }
+
+
+def plain_text(value: Any, limit: int) -> str:
+    """Returns a string of at most `limit` characters that every encoding can hold."""
+    text = value if isinstance(value, str) else ""
+    return text[:limit].encode("utf-8", "replace").decode()
+
+
+def _line_number(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 31 else 0

@@ -14,6 +14,8 @@ MNT_DETACH = 2
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
 PR_SET_NO_NEW_PRIVS = 38
+PR_SET_CHILD_SUBREAPER = 36
+CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN = 6, 7, 8, 21
 LAST_CAPABILITY = 63
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -68,17 +70,28 @@ def control(option: int, value: int = 0) -> None:
     _checked(result, "prctl")
 
 
+class _Header(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class _Sets(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("e", "p", "i")]
+
+
+_CAPABILITY_VERSION = 0x20080522
+
+
+def has_capability(number: int) -> bool:
+    """Does this process hold a capability in effect?"""
+    header, sets = _Header(_CAPABILITY_VERSION, 0), (_Sets * 2)()
+    _checked(_libc.capget(ctypes.byref(header), sets), "capget")
+    return bool(sets[number // 32].e >> number % 32 & 1)
+
+
 def drop_capabilities() -> None:
     """Gives up every capability of the calling process."""
-
-    class Header(ctypes.Structure):
-        _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-    class Data(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_uint32) for name in ("e", "p", "i")]
-
-    header = Header(0x20080522, 0)
-    _checked(_libc.capset(ctypes.byref(header), (Data * 2)()), "capset")
+    header = _Header(_CAPABILITY_VERSION, 0)
+    _checked(_libc.capset(ctypes.byref(header), (_Sets * 2)()), "capset")
 
 
 def drop_bounding_set() -> None:

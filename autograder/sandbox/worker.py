@@ -40,7 +40,7 @@ class Notebook:
     def run(self, cell: dict) -> dict[str, Any]:
         """Runs one cell; an error in it is told, not raised."""
         start = time.monotonic()
-        printed = Capped(self.limit)
+        printed = Capped(self.limit)  # what earlier cells left of it
         source, notes = neutralise(cell["source"])
         error = None
         with (
@@ -52,6 +52,7 @@ class Notebook:
                 self._execute(cell["id"], source)
             except BaseException as raised:
                 error = self._describe(raised, cell)
+        self.limit -= len(printed.getvalue())
         return {
             "id": cell["id"],
             "ok": error is None,

@@ -16,17 +16,17 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
 
-from autograder.sandbox import jail, kernel
+from autograder.sandbox import cgroup, jail, kernel, scratch
 
 POLL_SECONDS = 0.03
 REQUEST_BYTES = 64 * 1024
+JAILED = b"jailed"
 
 
 def preload() -> dict:
@@ -87,89 +87,128 @@ def guard() -> None:
 
 
 def serve(control: socket.socket) -> None:
-    """Answers requests until the grader goes away."""
+    """Answers requests until the grader goes away, then sees the last sessions out."""
     facts = preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # monitors are not waited for
     guard()
     control.sendall(json.dumps(facts).encode() + b"\n")
-    number = 0
     while True:
-        data, handles, _, _ = socket.recv_fds(control, REQUEST_BYTES, 3)
+        try:
+            data, handles, _, _ = socket.recv_fds(control, REQUEST_BYTES, 3)
+        except OSError:
+            break
         if not data:
-            return
-        number += 1
+            break
         try:
             guard()
             if os.fork() == 0:
                 control.close()
-                _monitor(json.loads(data), handles, number)
+                _monitor(json.loads(data), handles)
         except (RuntimeError, OSError) as error:
+            report = {"reason": "confinement", "message": str(error)}
             with contextlib.suppress(OSError):
-                os.write(handles[2], json.dumps({"reason": f"{error}"}).encode())
+                os.write(handles[2], json.dumps(report).encode())
         for handle in handles:
             os.close(handle)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
-def _monitor(request: dict, handles: list[int], number: int) -> None:
-    """Forks the child, watches it, reports. Never returns."""
+def _monitor(request: dict, handles: list[int]) -> None:
+    """Forks the child, watches it, reports. Never returns.
+
+    It outlives a killed zygote; where the grader is gone, its status socket says so.
+    """
     wire, output, status = handles
     report: dict = {"reason": "confinement", "message": "the monitor failed"}
-    scratch = tempfile.mkdtemp(prefix="autograder-scratch-")
+    place = group = None
     try:
-        kernel.control(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        plan = jail.Plan(**request["plan"])
-        if os.geteuid() == 0 and jail.can_change_user(plan):
-            plan = jail.Plan(**{**request["plan"], "uid": jail.FIRST_UID + number})
-            os.chown(scratch, plan.uid, plan.uid)
-        jail.outer_namespaces(plan)
+        kernel.control(kernel.PR_SET_CHILD_SUBREAPER, 1)
+        limits, plan = request["limits"], jail.Plan(**request["plan"])
+        if plan.cgroup:
+            # What the watchdog counts, the scratch directory, and room for both.
+            memory = limits["memory_mb"] + limits["file_mb"] + 128
+            group = cgroup.Group(memory, int(limits["threads"]) + 1)
+        user = jail.outer(plan)
+        if not plan.namespaces:
+            place = scratch.make(request["scratch"], limits["file_mb"], user)
+        gate, opened = os.pipe()
+        told, tell = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(request, plan, wire, output, scratch)
-        os.close(wire)
-        os.close(output)
-        watched = None if plan.namespaces else scratch
-        report = _watch(child, status, request["limits"], watched)
+            os.close(opened)
+            os.read(gate, 1)  # waits to be in its control group
+            _child(request, plan, user, (wire, output, tell), place)
+        if group is not None:
+            group.add(child)
+        for handle in (wire, output, gate, opened, tell):
+            os.close(handle)
+        report = _watch(child, status, limits, place)
+        # Nothing comes where it was killed on the way, an error where a wall failed.
+        if report["reason"] != "cancelled" and (error := os.read(told, 500)) != JAILED:
+            message = error.decode(errors="replace") or "it was ended"
+            report |= {"reason": "confinement", "message": message}
+        if report["reason"] == "signal" and group and group.out_of_memory():
+            report["reason"] = "memory"
     except OSError as error:
         report = {"reason": "confinement", "message": str(error)}
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(BaseException):
+            _end_orphans()
+        if place is not None:
+            scratch.remove(place)
+        if group is not None:
+            group.remove()
         with contextlib.suppress(OSError):
             os.write(status, json.dumps(report).encode())
         os._exit(0)
 
 
-def _child(request: dict, plan: jail.Plan, wire: int, output: int, scratch: str):
+def _child(
+    request: dict,
+    plan: jail.Plan,
+    user: int | None,
+    handles: tuple[int, int, int],
+    place: str | None,
+):
     """Jails itself and serves. Never returns."""
+    # Out of the way first: their places are about to be taken.
+    wire, output, tell = (os.dup2(h, 200 + i) for i, h in enumerate(handles))
     try:
         null = os.open("/dev/null", os.O_RDONLY)
-        wire = os.dup2(os.dup(wire), 200)
         for target, source in ((0, null), (1, output), (2, output), (3, wire)):
             os.dup2(source, target)
-        os.closerange(4, 4096)
-        os.environ.clear()
-        scratch = jail.enter(plan, request["limits"], scratch)
-        for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR"):
-            os.environ[name] = scratch
-        os.environ["PATH"] = "/usr/bin:/bin"
-        tempfile.tempdir = None  # cached in the zygote; AutoGraph writes there
-        sys.path[:] = [path for path in sys.path if "site-packages" in path] + [
-            path for path in sys.path if path.startswith(sys.base_prefix)
-        ]
+        os.dup2(tell, 4)
+        tell = 4
+        if not plan.bare:
+            os.closerange(5, max(4096, os.sysconf("SC_OPEN_MAX")))
+            os.environ.clear()
+            place = jail.enter(plan, request["limits"], place, user)
+            for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR"):
+                os.environ[name] = place
+            os.environ["PATH"] = "/usr/bin:/bin"
+            tempfile.tempdir = None  # cached in the zygote; AutoGraph writes there
+            sys.path[:] = [path for path in sys.path if "site-packages" in path] + [
+                path for path in sys.path if path.startswith(sys.base_prefix)
+            ]
         from autograder.sandbox import worker
 
+        os.write(tell, JAILED)
+        os.close(tell)
         worker.serve(socket.socket(fileno=3), request["limits"])
         os._exit(0)
     except BaseException as error:
         with contextlib.suppress(BaseException):
-            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+            os.write(tell, f"{type(error).__name__}: {error}".encode())
         os._exit(70)
 
 
-def _watch(child: int, status: int, limits: dict, scratch: str | None) -> dict:
+def _watch(child: int, status: int, limits: dict, place: str | None) -> dict:
     """Waits for the child's end; kills it at a limit or when the grader asks.
 
-    `scratch` is watched for size where the kernel does not bound it.
+    `place` is the scratch directory, watched where the kernel does not bound it.
     """
     start = time.monotonic()
     peak, reason = 0.0, "exited"
@@ -182,14 +221,16 @@ def _watch(child: int, status: int, limits: dict, scratch: str | None) -> dict:
             reason = "cancelled"
             _kill(child)
             continue
-        memory = _memory_mb(child)
+        memory, threads = _usage(child)
         baseline = memory if baseline is None else min(baseline, memory)
         peak = max(peak, memory - baseline)
         if memory - baseline > limits["memory_mb"]:
             reason = "memory"
+        elif threads > limits["threads"]:
+            reason = "threads"
         elif time.monotonic() - start > limits["wall_seconds"]:
             reason = "wall"
-        elif scratch and _overfull(scratch, limits["file_mb"]):
+        elif place and scratch.overfull(place, limits["file_mb"]):
             reason = "disk"
         if reason != "exited":
             _kill(child)
@@ -216,31 +257,31 @@ def _kill(child: int) -> None:
         os.killpg(child, signal.SIGKILL)
 
 
-def _overfull(scratch: str, limit_mb: float) -> bool:
-    """Does a directory hold more files or bytes than a submission may write?"""
-    files, size, waiting = 0, 0, [scratch]
-    while waiting:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                files += 1
-                if files > jail.INODES or size > limit_mb * (1 << 20):
-                    return True
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-                else:
-                    size += entry.stat(follow_symlinks=False).st_size
-    return size > limit_mb * (1 << 20)
+def _end_orphans() -> None:
+    """Kills what a child without walls left running: it is ours by adoption."""
+    own = f"/proc/self/task/{os.getpid()}/children"
+    for _ in range(100):
+        with open(own) as file:
+            orphans = [int(pid) for pid in file.read().split()]
+        if not orphans:
+            return
+        for pid in orphans:
+            _kill(pid)
+        for pid in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
-def _memory_mb(pid: int) -> float:
-    """Returns memory that is the process's own, in MiB."""
+def _usage(pid: int) -> tuple[float, int]:
+    """Returns memory that is the process's own, in MiB, and its threads."""
     try:
         with open(f"/proc/{pid}/status") as file:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
         parts = (fields.get("RssAnon", "0"), fields.get("RssShmem", "0"))
-        return sum(int(part.split()[0]) for part in parts) / 1024
+        memory = sum(int(part.split()[0]) for part in parts) / 1024
+        return memory, int(fields.get("Threads", "1"))
     except (OSError, ValueError, IndexError):
-        return 0.0
+        return 0.0, 1
 
 
 if __name__ == "__main__":

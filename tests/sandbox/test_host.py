@@ -1,12 +1,17 @@
 """The sandbox from outside: honest code works, everything else stops at a wall."""
 
+import contextlib
 import os
+import signal
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
-from autograder.sandbox.host import Sandbox, SessionLost
+from autograder.course import Limits
+from autograder.sandbox import jail, scratch
+from autograder.sandbox.host import ConfinementError, Sandbox, SessionLost
 
 
 def run(sandbox, source, seconds=20, **session):
@@ -58,13 +63,12 @@ HONEST = {
 @pytest.fixture(params=["strongest", "landlock+seccomp"])
 def confined(request, sandbox):
     """The sandbox at its best, and as it is where namespaces are forbidden."""
-    from autograder.sandbox.jail import Plan
-
     best = sandbox.plan
     if request.param != "strongest":
         if not {"landlock", "seccomp"} <= set(sandbox.isolation.split("+")):
             pytest.skip("no Landlock and seccomp here")
-        sandbox.plan = Plan(False, True, True)
+        can = jail.can_change_user() and jail.libraries_open_to_all()
+        sandbox.plan = jail.Plan(landlock=True, seccomp=True, user=can)
     yield sandbox
     sandbox.plan = best
 
@@ -101,10 +105,31 @@ FORBIDDEN = {
         "import ctypes; assert ctypes.CDLL(None).mount(b'x', b'/', b'tmpfs', 0, 0) == 0"
     ),
     "trace": "import ctypes; assert ctypes.CDLL(None).ptrace(16, {pid}, 0, 0) == 0",
+    "change the mode by its new call": (
+        "import ctypes, os; libc = ctypes.CDLL(None)\n"
+        "assert libc.syscall(452, -100, {secret!r}.encode(), 0o777, 0) == 0"
+    ),
+    "set an attribute by its new call": (
+        "import ctypes; libc = ctypes.CDLL(None)\n"
+        "assert libc.syscall(463, -100, b{secret!r}, 0, b'u.x', b'', 16) == 0"
+    ),
+    "a command with a high bit": (  # the kernel reads the low half of it
+        "import ctypes, os; libc = ctypes.CDLL(None); r, w = os.pipe()\n"
+        "n = ctypes.c_long\n"
+        "assert libc.syscall(n(72), n(r), n((1 << 32) | 8), n({pid})) == 0"
+    ),
+    "io_uring": (
+        "import ctypes; libc = ctypes.CDLL(None)\n"
+        "assert libc.syscall(425, 8, ctypes.create_string_buffer(256)) >= 0"
+    ),
     "fill the disk": (
         "for i in range(200): open(f'f{{i}}', 'wb').write(bytes(1 << 20))"
     ),
     "one huge file": "open('f', 'wb').write(bytes(200 << 20))",
+    "a deep directory": (
+        "import os\nfor i in range(5000):\n    os.mkdir('d'); os.chdir('d')\n"
+        "    open('f', 'wb').write(bytes(1 << 18))"
+    ),
     "many files": "for i in range(20000): open(f'n{{i}}', 'w').close()",
 }
 
@@ -192,26 +217,65 @@ def test_errors_name_the_students_own_lines(sandbox):
     assert told["error"]["lines"] == [["x", 2, "y = = 2"]]
 
 
-def test_the_zygote_may_die_and_nothing_else_is_lost():
-    from autograder.course import Limits
-
+@pytest.mark.parametrize("early", [True, False])
+def test_the_zygote_may_die_and_nothing_else_is_lost(early):
     with Sandbox(Limits()) as sandbox:
         with sandbox.session() as session:
+            if not early:
+                assert session.run([{"id": "x", "source": "y = 1", "seconds": 9}])
             sandbox._process.kill()
-            with pytest.raises(SessionLost):
-                session.ask({"action": "call", "spec": {}}, 5)
-                session.ask({"action": "call", "spec": {}}, 5)
+            if early:  # it may not have forked yet
+                with contextlib.suppress(SessionLost):
+                    session.run([{"id": "x", "source": "y = 1", "seconds": 9}])
+            else:  # the monitor and its child need no zygote
+                told = session.run([{"id": "x", "source": "y", "seconds": 9}])
+                assert told[0]["ok"]
         assert run(sandbox, "1")["error"] is None
 
 
-def test_nothing_is_left_behind(sandbox, tmp_path):
-    import glob
-    import tempfile
+def test_a_killed_monitor_is_no_fault_of_the_submission(sandbox):
+    with sandbox.session() as session:
+        session.run([{"id": "x", "source": "y = 1", "seconds": 9}])
+        zygote = sandbox._process.pid
+        own = Path(f"/proc/{zygote}/task/{zygote}/children")
+        (monitor,) = own.read_text().split()
+        os.kill(int(monitor), signal.SIGKILL)
+        with pytest.raises(SessionLost) as lost:
+            session.run([{"id": "x", "source": "while True: pass", "seconds": 9}])
+    assert lost.value.reason == "lost" and lost.value.ours
+    assert run(sandbox, "1")["error"] is None
 
-    run(sandbox, "open('left', 'w').write('x')")
-    time.sleep(0.2)
-    pattern = os.path.join(tempfile.gettempdir(), "autograder-scratch-*")
-    assert not glob.glob(pattern)
+
+def test_nothing_is_left_behind(confined):
+    run(confined, "open('left', 'w').write('x')")
+    assert os.listdir(confined._scratch.path) == ["lock"]
+
+
+def test_what_a_killed_grader_left_is_swept(tmp_path):
+    left = tmp_path / f"{scratch.PREFIX}killed"
+    left.mkdir()
+    (left / "lock").touch()
+    top = os.open(left, os.O_RDONLY)
+    for _ in range(3000):  # deeper than Python recurses, longer than a path may be
+        os.mkdir("d", 0o000, dir_fd=top)
+        os.chmod("d", 0o700, dir_fd=top)
+        inner = os.open("d", os.O_RDONLY, dir_fd=top)
+        os.chmod("d", 0o500, dir_fd=top)
+        os.close(top)
+        top = inner
+    os.close(top)
+    other = tmp_path / "mine"
+    other.mkdir()
+    scratch.sweep(str(tmp_path))
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_deep_directory_is_overfull(tmp_path):
+    folder = tmp_path
+    for _ in range(scratch.DEPTH + 2):
+        folder = folder / "d"
+    folder.mkdir(parents=True)
+    assert scratch.overfull(str(tmp_path), 1)
 
 
 def test_isolation_is_named(sandbox):
@@ -220,3 +284,63 @@ def test_isolation_is_named(sandbox):
     assert active == set(sandbox.isolation.split("+"))
     for layer in sandbox.ladder():
         assert layer.stops and layer.mend
+    assert "stat" in sandbox.holes or "namespaces" in active
+
+
+@pytest.mark.parametrize(
+    "without, left",
+    [
+        (["namespaces"], {"landlock", "seccomp"}),
+        (["landlock", "seccomp"], {"namespaces"}),
+        (["namespaces", "user", "cgroup"], {"landlock", "seccomp"}),
+    ],
+)
+def test_poorer_machines_get_what_holds_there(sandbox, without, left):
+    if not left <= set(sandbox.isolation.split("+")):
+        pytest.skip(f"no {left} here")
+    with Sandbox(sandbox.limits, without=without) as poorer:
+        layers = set(poorer.isolation.split("+"))
+        assert left <= layers and not layers & set(without)
+        assert run(poorer, "x = 1")["ok"]
+
+
+@pytest.mark.parametrize("missing", ["landlock", "seccomp"])
+def test_too_little_is_refused_unless_allowed(sandbox, missing):
+    without = ["namespaces", missing]
+    with pytest.raises(ConfinementError, match="--allow-unconfined"):
+        Sandbox(sandbox.limits, without=without)
+    with Sandbox(sandbox.limits, without=without, minimum="none") as allowed:
+        assert run(allowed, "x = 1")["ok"]
+        assert missing not in allowed.isolation
+
+
+def test_orphans_end_where_no_wall_stands(sandbox):
+    """A daemon with a session of its own is the monitor's, and ends with it."""
+    source = """
+        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                open("pid", "w").write(str(os.getpid()))
+                time.sleep(600)
+            os._exit(0)
+        while not os.path.exists("pid") or not open("pid").read(): time.sleep(0.01)
+        print(open("pid").read())
+    """
+    layers = ["namespaces", "landlock", "seccomp", "user"]
+    with Sandbox(sandbox.limits, minimum="none", without=layers) as bare:
+        pid = int(run(bare, source)["stdout"])
+        assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_other_systems_are_told_where_to_go(monkeypatch):
+    for platform in ("darwin", "win32"):
+        monkeypatch.setattr("autograder.sandbox.host.sys.platform", platform)
+        with pytest.raises(ConfinementError, match="docs/container.md"):
+            Sandbox(Limits(), minimum="none")
+
+
+def test_a_course_among_the_libraries_is_refused(sandbox):
+    place = Path(os.__file__).parent / "course"
+    with pytest.raises(ConfinementError, match="move it"):
+        Sandbox(sandbox.limits, secrets=[place])
