@@ -18,6 +18,7 @@ from autograder.records import write_bytes
 PACKAGE = Path(__file__).resolve().parents[1]
 # Beside the package in a checkout; inside it in the wheel.
 FOLDERS = (PACKAGE.parent / "datasets", PACKAGE / "bundled")
+_held: dict[str, bytes] = {}
 
 
 class DatasetError(Exception):
@@ -64,12 +65,20 @@ def home() -> Path:
     )
 
 
+def hold() -> None:
+    """Reads the bundled files into memory, for a process that will lose the disk."""
+    listed = tomllib.loads((home() / "registry.toml").read_text(encoding="utf-8"))
+    _held.update({name: read(name) for name in listed if "wheel" not in listed[name]})
+
+
 def read(name: str, folder: Path | None = None) -> bytes:
     """Returns a bundled file's bytes, whole and verified.
 
     Raises:
         DatasetError: the file is absent, or not the one that the registry lists.
     """
+    if folder is None and name in _held:
+        return _held[name]
     folder = folder or home()
     listed = entry(name, folder)
     if listed.wheel:

@@ -419,7 +419,7 @@ def _mask_kmers(draw: Draw) -> Exercise:
             Check(
                 "traced",
                 "an unknown batch",
-                0.25,
+                0.5,
                 (
                     Probe(
                         "traced",

@@ -63,8 +63,10 @@ def preload() -> dict:
     if backend == "tensorflow":
         # Loaded lazily otherwise, in the middle of a student's first `fit`.
         importlib.import_module("tensorflow.python.autograph.pyct.loader")
+    from autograder.datasets import registry
     from autograder.sandbox.worker import shell
 
+    registry.hold()  # a notebook may load what it was given, and sees no disk
     shell()
     return {
         "python": sys.version.split()[0],

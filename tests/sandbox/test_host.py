@@ -55,6 +55,12 @@ HONEST = {
         with tempfile.NamedTemporaryFile("w") as file:
             file.write("x")
     """,
+    "data": """
+        from autograder.datasets import encode_bases, load_promoters
+        (x, y), _ = load_promoters()
+        assert encode_bases(x).shape == (len(y), 75)
+    """,
+    "earlier": "from autograder import earlier\nassert earlier('A', len) is len",
     "random": "import numpy as np, random\nnp.random.default_rng(0).normal()",
     "stderr": "import sys, warnings\nprint('I', file=sys.stderr)\nwarnings.warn('w')",
 }
