@@ -172,17 +172,27 @@ def construct(cls: Callable, spec: dict):
     layer = cls(**spec["construct"])
     if not isinstance(layer, keras.layers.Layer):
         raise Refusal(f"`{spec['target']}` does not make a Keras layer.")
-    if type(layer).compute_mask is not keras.layers.Layer.compute_mask:
+    masks = type(layer).compute_mask is not keras.layers.Layer.compute_mask
+    if masks and not ("method" in spec or spec.get("masks")):
         layer.compute_mask = _forgiving(layer.compute_mask)
     return layer
 
 
 def _forgiving(compute_mask: Callable) -> Callable:
-    """Keras asks for a mask in every call: one not written yet costs only itself."""
+    """Keras asks for a mask in every call: a wrong one costs its own points only.
 
-    def forgiving(*args, **kwargs):
-        with contextlib.suppress(NotImplementedError):
-            return compute_mask(*args, **kwargs)
+    Symbolic tensors come from Keras alone, never from the layer's own `call`.
+    """
+    import keras
+
+    def forgiving(inputs, *args, **kwargs):
+        try:
+            return compute_mask(inputs, *args, **kwargs)
+        except Exception as error:
+            symbolic = isinstance(inputs, keras.KerasTensor)
+            if symbolic or isinstance(error, NotImplementedError):
+                return None
+            raise
 
     return forgiving
 
@@ -508,7 +518,7 @@ def mask_downstream(spec: dict, namespace: dict) -> tuple[dict, dict]:
         def call(self, x, mask=None):
             return keras.ops.cast(mask, "int32")
 
-    layer = make(spec, namespace)
+    layer = make({**spec, "masks": True}, namespace)
     put, inputs, values = symbolic_call(spec["calls"][0], spec)
     tokens = put(layer, inputs)
     if not isinstance(getattr(tokens, "_keras_mask", None), keras.KerasTensor):

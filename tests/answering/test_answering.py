@@ -186,7 +186,19 @@ def test_a_mask_not_written_yet_costs_only_itself():
 
     np.testing.assert_array_equal(ask_tokens("call", Half)["arrays"]["0/0"], IDS + 1)
     assert ask_tokens("attempted", Half)["facts"]["written"]
-    assert ask_tokens("call", Half, method="compute_mask")["error"]
+    unwritten = ask_tokens("call", Half, method="compute_mask")["error"]
+    assert unwritten["type"] == "NotImplementedError"
+
+
+def test_a_mask_that_fails_on_symbols_costs_only_itself():
+    class Eager(Tokens):
+        def compute_mask(self, ids, mask=None):
+            return keras.ops.convert_to_tensor(np.asarray(ids) != 0)
+
+    assert ask_tokens("symbolic", Eager)["error"] is None
+    assert ask_tokens("mask_downstream", Eager)["error"]
+    got = ask_tokens("call", Eager, method="compute_mask")
+    np.testing.assert_array_equal(got["arrays"]["0/0"], IDS != 0)
 
 
 def test_a_call_not_written_yet_is_not_attempted():
