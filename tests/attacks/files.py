@@ -179,7 +179,7 @@ def deep_json(notebook, folder, facts):
 
 @attack(READING)
 def many_objects(notebook, folder, facts):
-    text = '{"cells": [' + "{}," * 4_000_000 + "{}]}"
+    text = '{"cells": [' + "{}," * 6_000_000 + "{}]}"
     (folder / f"{NAME}.ipynb").write_text(text)
 
 
@@ -204,14 +204,14 @@ def binary_rubbish(notebook, folder, facts):
 
 # The folder's own name, which becomes the student's.
 NAMES = {
-    "name_with_html": "<script>document.title='HACKED'</script>",
+    "name_with_html": "<img src=x onerror=document.title='HACKED'>",
     "name_with_escapes": "a\x1b[2J\x1b]0;HACKED\x07",
     "name_with_newlines": "a\nb\rc",
     "name_with_a_formula": "=HYPERLINK(1)",
     "name_that_turns": "a\u202eb\u2066",
-    "name_that_climbs": "..\\..\\x",
+    "name_that_climbs": "x\\..\\..\\y",
     "name_of_bytes": os.fsdecode(b"a\xff\xfe"),
     "name_of_a_template": "{{ 7*7 }}{% raise %}",
-    "name_of_markup": "[bold red]x[/] `code`",
+    "name_of_markup": "[bold red]x[bold] `code`",
     "name_too_long": "n" * 250,
 }
