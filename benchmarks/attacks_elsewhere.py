@@ -201,7 +201,7 @@ class Elsewhere:
             "SECRET": str(self.root / "solution.txt"),
             "GRADEBOOK": str(self.book),
             "NEIGHBOUR": str(neighbour),
-            "PLANTED": str(Path.home() / f"planted-{TOKEN}"),
+            "PLANTED": str(Path.home() / "planted-by-an-attack"),
         }
 
     def told(self) -> str:
