@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -142,17 +143,30 @@ def demo(
 @app.command()
 def doctor() -> None:
     """Say how well this machine can confine student code."""
-    from autograder.sandbox.host import Sandbox
+    from autograder.sandbox.host import Sandbox, refuse_elsewhere
+
+    refuse_elsewhere()
+    from autograder.sandbox.ladder import HOLES, strong
 
     course = load_course()
     with Sandbox(course.limits, minimum="none") as sandbox:
         for layer in sandbox.ladder():
             mark = "[green]yes[/]" if layer.active else "[red]no [/]"
             mend = "" if layer.active else f" To get it: {layer.mend}."
-            console.print(f"{mark} {layer.name}: stops {layer.stops}.{mend}")
-        console.print(f"Submissions run under: {sandbox.isolation}")
-        if sandbox.isolation == "none":
+            text = f"{mark} {layer.name}: stops {layer.stops}.{escape(mend)}"
+            console.print(text, soft_wrap=True)
+        console.print(f"Submissions run under: {sandbox.isolation}", soft_wrap=True)
+        if sandbox.holes:
+            still = ", ".join(HOLES.get(name, name) for name in sandbox.holes)
+            console.print(f"Not stopped here: {still}", soft_wrap=True)
+        if not strong(sandbox.plan):
+            console.print(
+                "`grade` wants namespaces, or Landlock and seccomp: it refuses here, "
+                "unless --allow-unconfined is given.",
+                soft_wrap=True,
+            )
             raise typer.Exit(2)
+        console.print("That is enough for `grade`.")
 
 
 # --- what the commands share ------------------------------------------------------
@@ -170,15 +184,27 @@ def run(
     minimum: str | None = None,
 ) -> ClassResult:
     """Grades a folder of submissions and writes everything that comes of it."""
+    from autograder.gradebook.database import try_writing
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading.classroom import Grader, Workplace, default_jobs
     from autograder.grading.collect import find_submissions
+    from autograder.grading.submission import Graded
     from autograder.sandbox.host import Sandbox
 
     course.assignment(assignment)
     place = Workplace(out.resolve())
+    db_url = db or f"sqlite:///{place.gradebook}"
     pages = {}
-    with Sandbox(course.limits, minimum=minimum) as sandbox, _progress() as progress:
+    with (
+        place.lock(lambda: console.print("Another run is grading here; waiting.")),
+        Sandbox(
+            course.limits,
+            minimum=minimum,
+            secrets=[course.root, place.root, submitted.resolve()],
+        ) as sandbox,
+        _progress() as progress,
+    ):
+        try_writing(db_url)
         task = progress.add_task("the reference answers", total=None)
         grader = Grader(
             course,
@@ -192,13 +218,14 @@ def run(
         progress.update(task, description="grading", total=total, completed=0)
         outcomes = []
         for outcome in grader.grade(submitted):
-            outcomes.append(outcome)
             pages[outcome.found.student] = hand_back_one(course, grader, outcome)
+            # What it answered may be large, and is on its page now.
+            outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
             progress.advance(task)
-        db_url = db or f"sqlite:///{place.gradebook}"
+        if json is not None:
+            summary = grader.summary(outcomes).model_dump_json(indent=1)
+            records.write_text(json, summary + "\n")
         result, page = hand_back_class(course, grader, outcomes, db_url)
-    if json is not None:
-        records.write_text(json, result.model_dump_json(indent=1) + "\n")
     _table(result)
     console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:

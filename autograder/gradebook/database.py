@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import SaveCells
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config
 
+from autograder.course import CourseError
 from autograder.exercise import Exercise
 from autograder.nbgrading import tools_on_path
 from autograder.results import SubmissionResult
@@ -27,6 +31,36 @@ def gradebook_id(student: str) -> str:
     if plain == student:
         return plain
     return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:6]}"
+
+
+@contextlib.contextmanager
+def _told(db_url: str) -> Iterator[None]:
+    """Says in one sentence why a gradebook cannot be written."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise CourseError(
+            f"The gradebook {db_url} cannot be written ({reason}). Close what else "
+            "has it open, see that you may write it, and run this again: what is "
+            "graded is kept."
+        ) from error
+
+
+def try_writing(db_url: str) -> None:
+    """Raises `CourseError` where a gradebook that is there could not be written."""
+    url = make_url(db_url)
+    name = url.database if url.get_backend_name() == "sqlite" else None
+    if not name or not os.path.isfile(name) or not os.path.getsize(name):
+        return
+    with _told(db_url):
+        engine = create_engine(url)
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.rollback()
+        finally:
+            engine.dispose()
 
 
 def write_scores(
@@ -48,7 +82,7 @@ def write_scores(
         results: one per student.
     """
     tools_on_path()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _told(db_url):
         # nbgrader's models are written for an older SQLAlchemy, which says so.
         warnings.simplefilter("ignore", SAWarning)
         _register(db_url, course_id, assignment, release)

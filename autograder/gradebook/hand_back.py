@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +19,21 @@ from autograder.results import ClassResult
 
 
 def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
-    """Writes one student's autograded notebook and feedback page; returns the page."""
+    """Writes one student's autograded notebook and feedback page; returns the page.
+
+    Where both are there as they were written for the same result, by the same code,
+    they stay.
+    """
     result, paper = outcome.graded.result, grader.paper
     student, place = gradebook_id(result.student), grader.workplace
+    files = (
+        place.feedback(student, grader.assignment),
+        place.autograded(student, grader.assignment),
+    )
+    stamp = place.private / "pages" / grader.assignment / student
+    wanted = _stamp(course, grader, outcome)
+    if outcome.key and _reads(stamp) == _of_files(wanted, files):
+        return files[0]
     sources: dict[str, str] = {}
     if outcome.rebuilt is not None:
         sources = outcome.rebuilt.sources
@@ -35,9 +49,46 @@ def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
             paper.public, outcome.graded.answers, paper.public_records
         ),
     )
-    path = place.feedback(student, grader.assignment)
-    records.write_text(path, page)
-    return path
+    records.write_text(files[0], page)
+    if outcome.key:
+        records.write_text(stamp, _of_files(wanted, files))
+    return files[0]
+
+
+def _stamp(course: Course, grader: Grader, outcome: Outcome) -> str:
+    """Names all that a student's pages are made of."""
+    title = course.assignment(grader.assignment).title
+    parts = [outcome.key, course.title, title, _makers()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@functools.lru_cache
+def _makers() -> str:
+    """Returns a fingerprint of the code and templates that make pages."""
+    package = Path(__file__).parents[1]
+    paths = [
+        path
+        for pattern in ("*.py", "reports/**/*", "gradebook/*.py", "student/*.py")
+        for path in sorted(package.glob(pattern))
+        if path.is_file() and path.suffix in (".py", ".html")
+    ]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in paths)).hexdigest()
+
+
+def _of_files(stamp: str, paths: Sequence[Path]) -> str:
+    """Returns a stamp with the files' own digests; whoever changes one is noticed."""
+    try:
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    except OSError:
+        return ""
+    return " ".join([stamp, *digests])
+
+
+def _reads(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
 
 
 def hand_back_class(

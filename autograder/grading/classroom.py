@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from filelock import FileLock, Timeout
 
 from autograder import exercises, records
 from autograder.authoring.reference import make_records
@@ -33,6 +36,8 @@ from autograder.results import ClassResult, Environment, SubmissionResult
 from autograder.sandbox.host import Sandbox, SessionLost
 
 Progress = Callable[[str], None]
+OBJECTS = 5_000_000  # lists and dictionaries in a file, more or less
+LARGE = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Outcome:
     found: Found
     graded: Graded
     rebuilt: Rebuilt | None = None
+    key: str = ""
+    """Names all that the result depends on; empty where there is none to keep."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,22 @@ class Workplace:
     def feedback(self, student: str, assignment: str) -> Path:
         folder = self.root / "feedback" / student / assignment
         return folder / f"{assignment}.html"
+
+    def lock(self, waiting: Callable[[], None]) -> contextlib.AbstractContextManager:
+        """Holds this workplace for one grading run at a time.
+
+        A run that is killed lets go of it. `waiting` is called where another one
+        holds it.
+        """
+        self.private.mkdir(parents=True, exist_ok=True)
+        self.private.chmod(0o700)
+        lock = FileLock(self.private / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        return lock
 
     def seed(self) -> int:
         """Returns this workplace's secret seed, drawn at its first use."""
@@ -215,6 +238,7 @@ class Grader:
         self.workplace, self.sandbox, self.jobs = workplace, sandbox, jobs
         self.seed = workplace.seed()
         self.pool = ThreadPoolExecutor(max_workers=jobs)
+        self.large = threading.Lock()
         release = course.release(assignment)
         if not release.is_file():
             raise CourseError(f"{release} is missing; run `autograder build`.")
@@ -261,23 +285,40 @@ class Grader:
             return self._ungraded(found, found.status, found.message)
         try:
             data = found.read()
-            notebook, repairs = read_notebook(data, found.path.name)
-            rebuilt = rebuild(notebook, self.release, self.names)
-            rebuilt.repairs[:0] = repairs
+            rebuilt = self._rebuilt(found, data)
         except (Unreadable, OSError) as error:
             return self._ungraded(found, "unreadable", str(error))
+        except Exception as error:
+            message = f"It could not be read: {type(error).__name__}: {error}"
+            return self._ungraded(found, "unreadable", message)
         kept = self._kept(found, data)
         if kept is not None:
-            return Outcome(found, kept, rebuilt)
+            return Outcome(found, kept, rebuilt, self._key_of(found, data))
         try:
             graded = grade_submission(self.sandbox, found.student, rebuilt, self.paper)
+            self._keep(found, data, graded)
+        except OSError:
+            raise  # of the grader's own disk: the next run goes on from here
         except SessionLost as lost:
             return self._ungraded(found, "crashed", lost.message)
         except Exception as error:
             message = f"The grader failed on it: {type(error).__name__}: {error}"
             return self._ungraded(found, "crashed", message)
-        self._keep(found, data, graded)
-        return Outcome(found, graded, rebuilt)
+        return Outcome(found, graded, rebuilt, self._key_of(found, data))
+
+    def _rebuilt(self, found: Found, data: bytes) -> Rebuilt:
+        objects = data.count(b"{") + data.count(b"[")
+        if objects > OBJECTS:
+            raise Unreadable(
+                f"It consists of {objects} parts, far more than a notebook has; "
+                "clear the outputs and save again."
+            )
+        # A large file takes many times its size while it is read: one at a time.
+        with self.large if len(data) > LARGE else contextlib.nullcontext():
+            notebook, repairs = read_notebook(data, found.path.name)
+        rebuilt = rebuild(notebook, self.release, self.names)
+        rebuilt.repairs[:0] = repairs
+        return rebuilt
 
     def _ungraded(self, found: Found, status: str, message: str) -> Outcome:
         isolation = self.sandbox.isolation
@@ -286,14 +327,15 @@ class Grader:
 
     # Finished results, by content: a killed run resumes, an unchanged one is quick.
 
-    def _kept_path(self, found: Found, data: bytes) -> Path:
-        digest = hashlib.sha256(data).hexdigest()
-        key = _key([self.key, found.student, digest])
+    def _key_of(self, found: Found, data: bytes) -> str:
+        return _key([self.key, found.student, hashlib.sha256(data).hexdigest()])
+
+    def _kept_path(self, key: str) -> Path:
         return self.workplace.private / "results" / key[:2] / key
 
     def _kept(self, found: Found, data: bytes) -> Graded | None:
         try:
-            tree = records.read(self._kept_path(found, data))
+            tree = records.read(self._kept_path(self._key_of(found, data)))
             result = SubmissionResult.model_validate_json(tree["result"])
             return Graded(result, tree["answers"], tree["cells"])
         except (OSError, ValueError, KeyError):
@@ -305,7 +347,7 @@ class Grader:
             "answers": graded.answers,
             "cells": graded.cells,
         }
-        records.write(self._kept_path(found, data), tree)
+        records.write(self._kept_path(self._key_of(found, data)), tree)
 
     def summary(self, outcomes: Iterable[Outcome]) -> ClassResult:
         """Returns the class's result, students in order."""

@@ -88,7 +88,7 @@ class Sandbox:
         secrets: Iterable[Path] = (),
         without: Iterable[str] = (),
     ):
-        _refuse_elsewhere()
+        refuse_elsewhere()
         seen = root.exposed([str(path) for path in secrets])
         if seen and minimum != "none":
             raise ConfinementError(
@@ -268,7 +268,8 @@ class Sandbox:
             )
 
 
-def _refuse_elsewhere() -> None:
+def refuse_elsewhere() -> None:
+    """Raises `ConfinementError` where this is not Linux."""
     if not sys.platform.startswith("linux"):
         raise ConfinementError(
             f"Student code runs on Linux only, and this is {sys.platform}: nothing "

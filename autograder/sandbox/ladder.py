@@ -68,6 +68,13 @@ def canaries():
     return through
 """
 
+HOLES = {
+    "stat": "the names, sizes and times of files can be seen, not what is in them",
+    "fork": "new processes, which end with the submission",
+    "shared": "shared memory of the submission's own",
+    "namespace": "the kernel's code for new namespaces",
+}
+
 Session = Any
 Open = Callable[[jail.Plan], Session]
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 from functools import lru_cache
 
 _ALLOW = 0x7FFF0000
@@ -142,8 +143,11 @@ def _limited(rule) -> None:
         rule(name, _Compare(at, _MASKED_EQ, emptying, 0))
         rule(name, _Compare(at, _MASKED_EQ, access, emptying | os.O_WRONLY))
         rule(name, _Compare(at, _MASKED_EQ, access, emptying | os.O_RDWR))
-    for name in ("kill", "tgkill"):
-        rule(name, _Compare(0, _EQ, os.getpid(), 0))
+    # Its own signals, but for SIGKILL: what dies of that was killed from outside.
+    own = _Compare(0, _EQ, os.getpid(), 0)
+    for number in (n for n in range(65) if n != signal.SIGKILL):
+        rule("kill", own, _Compare(1, _EQ, number, 0))
+        rule("tgkill", own, _Compare(2, _EQ, number, 0))
     for name in ("prlimit64", "sched_setaffinity", "sched_setscheduler"):
         rule(name, _Compare(0, _EQ, 0, 0))
     rule("socketpair", _Compare(0, _EQ, 1, 0))  # Unix; asyncio makes one

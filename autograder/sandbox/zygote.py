@@ -152,8 +152,11 @@ def _monitor(request: dict, handles: list[int]) -> None:
         if report["reason"] != "cancelled" and (error := os.read(told, 500)) != JAILED:
             message = error.decode(errors="replace") or "it was ended"
             report |= {"reason": "confinement", "message": message}
-        if report["reason"] == "signal" and group and group.out_of_memory():
-            report["reason"] = "memory"
+        if report["reason"] == "signal" and report["code"] == -signal.SIGKILL:
+            # Not by the watchdog, and the filter lets none kill itself: by the
+            # kernel for memory, or by somebody outside.
+            told = "memory" if group and group.out_of_memory() else "lost"
+            report["reason"] = told
     except OSError as error:
         report = {"reason": "confinement", "message": str(error)}
     finally:
