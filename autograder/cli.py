@@ -111,10 +111,33 @@ def grade(
 
 
 @app.command()
+def new(
+    name: Annotated[
+        str, typer.Argument(help="The new assignment's name, such as layer_norm.")
+    ],
+) -> None:
+    """Start an assignment: a small one that works, to change into your own."""
+    from autograder.authoring.scaffold import scaffold
+
+    course = load_course()
+    for path in scaffold(course, name):
+        console.print(f"{path.relative_to(course.root)}: written", markup=False)
+    for line in (
+        f"It works as it is: autograder build {name}",
+        f"                   autograder demo --assignment {name}",
+        "Change the three files into your exercise, build again, and run the tests.",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
 def demo(
     folder: Annotated[
         Path, typer.Argument(help="A folder of its own, made anew.")
     ] = Path("demo"),
+    assignment: Annotated[
+        str | None, typer.Option(help="Which; the course's first.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1)] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
@@ -122,7 +145,7 @@ def demo(
     from autograder.demo import make_class
 
     course = load_course()
-    name = course.assignments[0].name
+    name = course.assignment(assignment or course.assignments[0].name).name
     submitted = make_class(course, name, folder)
     console.print(f"A class of {len(list(submitted.iterdir()))} in {submitted}.")
     run(
