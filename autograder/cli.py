@@ -112,6 +112,26 @@ def grade(
 
 
 @app.command()
+def new(
+    name: Annotated[
+        str, typer.Argument(help="The new assignment's name, such as layer_norm.")
+    ],
+) -> None:
+    """Start an assignment: a small one that works, to change into your own."""
+    from autograder.authoring.scaffold import scaffold
+
+    course = load_course()
+    for path in scaffold(course, name):
+        console.print(f"{path.relative_to(course.root)}: written", markup=False)
+    for line in (
+        f"It works as it is: autograder build {name}",
+        f"                   autograder demo --assignment {name}",
+        "Change the three files into your exercise, build again, and run the tests.",
+    ):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
 def demo(
     folder: Annotated[
         Path, typer.Argument(help="A folder of its own, made anew.")

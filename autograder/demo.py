@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 
+from autograder import exercises
 from autograder.authoring.release import filled_notebook
 from autograder.authoring.source import Variant, read_solution, read_variants
 from autograder.course import Course, CourseError
@@ -72,14 +73,15 @@ def _texts(course: Course, assignment: str, size: int) -> list[str]:
         style = good[i % len(good)]
         sources[style.exercise] = complete(style, right)
         # Every third is right throughout; the others have one mistake or two.
-        for variant in bad[2 * i : 2 * i + i % 3]:
+        for n in range(2 * i, 2 * i + i % 3):
+            variant = bad[n % len(bad)]
             sources[variant.exercise] = complete(variant, right)
         made.append(lambda sources=sources: _text(course, assignment, sources))
     special = [
         lambda: _text(course, assignment, {}),
-        lambda: _text(course, assignment, {**right, **_endless(right)}),
-        lambda: _text(course, assignment, right)[:-9000][:3000],
-        lambda: _text(course, assignment, _forged(right)),
+        lambda: _text(course, assignment, {**right, **_endless(assignment)}),
+        lambda: _text(course, assignment, right)[:3000],
+        lambda: _text(course, assignment, {**right, **_forged(assignment)}),
     ]
     for place, make in zip((3, 9, 14, 20), special, strict=True):
         made.insert(place, make)
@@ -124,13 +126,21 @@ def _spread(variants: list[Variant]) -> list[Variant]:
     ]
 
 
-def _endless(right: dict[str, str]) -> dict[str, str]:
-    first = next(iter(right))
-    body = f"def {first}(*args, **kwargs):\n    while True:\n        pass\n"
-    return {first: body}
+def _endless(assignment: str) -> dict[str, str]:
+    """Returns the first exercise, never coming to an end."""
+    exercise, name = _first(assignment)
+    body = f"def {name}(*args, **kwargs):\n    while True:\n        pass\n"
+    return {exercise: body}
 
 
-def _forged(right: dict[str, str]) -> dict[str, str]:
-    first = next(iter(right))
-    body = f"\ndef {first}(*args, **kwargs):\n    return AlwaysEqual()\n"
-    return {first: FORGER.strip() + "\n" + body}
+def _forged(assignment: str) -> dict[str, str]:
+    """Returns the first exercise with an attempt at being equal to everything."""
+    exercise, name = _first(assignment)
+    body = f"\ndef {name}(*args, **kwargs):\n    return AlwaysEqual()\n"
+    return {exercise: FORGER.strip() + "\n" + body}
+
+
+def _first(assignment: str) -> tuple[str, str]:
+    """Returns the first exercise's id, and the name of what it asks to write."""
+    first = exercises.load(assignment)[0]
+    return first.id, first.names[0]

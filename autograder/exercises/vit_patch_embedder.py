@@ -44,7 +44,7 @@ def _patchify(draw: Draw) -> Exercise:
     name = "patchify"
     size = draw.integer(3, 4)
     batch = draw.integer(2, 3)
-    rows, columns, others = draw.sizes(3, 2, 6, avoid=[size])
+    rows, columns, others = draw.sizes(3, 2, 5, avoid=[size])
     left_over = draw.integer(1, size - 1)
 
     def call(b=batch, r=rows, c=columns, p=size, channels=3, extra=(0, 0)):
@@ -55,7 +55,8 @@ def _patchify(draw: Draw) -> Exercise:
         return Probe(id, "call", {"target": name, "calls": list(calls), **spec})
 
     def uneven(id, extra):
-        entry = call(extra=extra)
+        # The other side is P², so that P² divides the number of pixels all the same.
+        entry = call(c=size, extra=extra) if extra[0] else call(r=size, extra=extra)
         side = entry["args"][0].shape[1 if extra[0] else 2]
         return probe(id, entry, raises="ValueError", names=[side, size])
 
@@ -77,7 +78,7 @@ def _patchify(draw: Draw) -> Exercise:
                 "Patches come row by row, and each is flattened by row, column, "
                 "channel.",
             ),
-            _traced(name, call(), call(batch + 2)),
+            _traced(name, call(p=2), call(batch + 2, p=2)),
             Check(
                 "error",
                 "sizes that do not divide",
@@ -311,7 +312,7 @@ def _patch_embedder(draw: Draw) -> Exercise:
 def _soft_split(draw: Draw) -> Exercise:
     name = "soft_split"
     batch = draw.integer(2, 3)
-    height, width = draw.sizes(2, 9, 14)
+    height, width = draw.sizes(2, 7, 10)
 
     def call(k, s, p, b=batch, sides=(height, width), channels=3):
         return {"args": [draw.normal(b, *sides, channels), k, s, p]}
@@ -332,8 +333,12 @@ def _soft_split(draw: Draw) -> Exercise:
                 "overlapping windows",
                 1.25,
                 (
-                    probe("values", call(kernel, stride, 1), call(3, 2, 0)),
-                    probe("values/padding", call(5, 3, 2), call(3, 1, 1, b=1)),
+                    probe("values", call(kernel, stride, 1), call(3, 2, 0, b=1)),
+                    probe(
+                        "values/padding",
+                        call(5, 3, 2, sides=(6, 9)),
+                        call(3, 1, 1, sides=(5, 4)),
+                    ),
                 ),
                 ("attempted",),
                 "Each token is one window of the zero-padded image, flattened by row, "
@@ -344,8 +349,8 @@ def _soft_split(draw: Draw) -> Exercise:
                 "windows that do not fit are left out",
                 0.5,
                 (
-                    probe("floor", call(4, 3, 1, sides=(11, 9)), call(2, 2, 0)),
-                    probe("floor/even", call(4, 2, 1, sides=(9, 12))),
+                    probe("floor", call(4, 3, 1, sides=(9, 7)), call(2, 2, 0, b=1)),
+                    probe("floor/even", call(4, 2, 1, sides=(7, 8))),
                 ),
                 ("attempted",),
                 "A side of S pixels gives floor((S + 2·padding − kernel) / stride) + 1 "
@@ -356,13 +361,17 @@ def _soft_split(draw: Draw) -> Exercise:
                 "the sizes of Tokens-to-Token",
                 0.25,
                 (
-                    probe("t2t/first", call(7, 4, 2, b=1, sides=(28, 20), channels=1)),
-                    probe("t2t/next", call(3, 2, 1, b=1, sides=(14, 28), channels=4)),
+                    probe("t2t/first", call(7, 4, 2, b=1, sides=(20, 12), channels=1)),
+                    probe("t2t/next", call(3, 2, 1, b=1, sides=(8, 14), channels=4)),
                 ),
                 ("attempted",),
                 "The sizes of the paper, (7, 4, 2) and (3, 2, 1), do not come out.",
             ),
-            _traced(name, call(3, 2, 1), call(3, 2, 1, b=batch + 2)),
+            _traced(
+                name,
+                call(3, 2, 1, sides=(6, 9)),
+                call(3, 2, 1, b=batch + 2, sides=(6, 9)),
+            ),
         ),
         hints=(
             "Pad height and width with zeros first, and only those: `ops.pad` takes a "

@@ -272,9 +272,9 @@ check("multi_head_attention", MultiHeadAttention)
 # %% [markdown]
 # ## 3. What each head looks at
 #
-# Give four of your heads two jobs at once. For every word of a sentence the layer must
-# name **the word before it and the word after it**. One softmax can hardly look at two places at
-# once; watch how the heads divide the work.
+# Give four of your heads two jobs. For every word of a sentence the layer must name **the word
+# before it and the word after it**. One softmax can hardly look at two places at once; watch
+# how the heads divide the work.
 
 # %%
 sentence = "I like the cat on a mat".split()
@@ -318,8 +318,10 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# A dark line above the diagonal is a head that looks ahead, one below it a head that looks
-# back. Nobody told them which of them should do which.
+# A row is a word, and the dark square in it is where the word looks. A dark line above the
+# diagonal is a head that looks ahead, one below it a head that looks back. Nobody told them
+# which of them should do which. (The first word has none before it, the last none after it:
+# there a head may look anywhere.)
 #
 # ## 4. Attention is blind to order
 #
@@ -375,8 +377,8 @@ figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# The dot product of two positions depends on their distance only, and falls as they move
-# apart. A head can use that: "look at my neighbour" becomes a matter of similarity.
+# The dot product of two positions depends on their distance only, and falls, with ripples, as
+# they move apart. A head can use that: "look at my neighbour" becomes a matter of similarity.
 #
 # ## 5. A classifier, blind and seeing
 #
@@ -432,17 +434,18 @@ axis.plot(epochs, blind, "s-", color=ORANGE, lw=2, label="without")
 axis.axhline(0.5, color=GREY, ls=":", label="guessing")
 axis.set(
     xlabel="epoch",
-    ylabel="right",
+    ylabel="share right",
     ylim=(0.4, 1.03),
     title="Does A come before B? Without positions nobody can tell",
 )
 axis.legend(frameon=False, loc="center right")
 axis.spines[["top", "right"]].set_visible(False)
+figure.tight_layout()
 plt.show()
 
 # %% [markdown]
-# Without positions the model is not bad at the task, it is *unable* to do it: a shuffled
-# sequence gives the same output, to the last digit.
+# Without positions the model is not bad at the task, it is *unable* to do it: shuffled, a
+# sequence gives the same output (but for rounding), whatever the weights.
 #
 # ## 6. In your own words
 #

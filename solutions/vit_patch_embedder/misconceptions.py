@@ -257,6 +257,19 @@ def patchify(images, patch_size):
     return ops.reshape(x, (-1, rows * columns, patch_size**2 * images.shape[-1]))
 
 
+# %% wrong="only_the_area_checked" exercise="patchify" check="error"
+# The number of pixels is checked, and that is not enough: 6 × 8 pixels are three times
+# 4 × 4, and still cannot be cut into squares of 4. Check both sides.
+def patchify(images, patch_size):
+    height, width, channels = images.shape[1:]
+    if height * width % patch_size**2:
+        raise ValueError(f"{height} x {width} is no multiple of {patch_size}².")
+    rows, columns = height // patch_size, width // patch_size
+    x = ops.reshape(images, (-1, rows, patch_size, columns, patch_size, channels))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (-1, rows * columns, patch_size**2 * channels))
+
+
 # %% wrong="error_without_sizes" exercise="patchify" check="error"
 # The ValueError does not say which sizes were involved. Name the patch size and the
 # sides of the image.
@@ -506,7 +519,7 @@ class PatchEmbedder(_Patches):
 
 
 # %% wrong="sinusoids_instead_of_learned" exercise="patch_embedder" check="build"
-# The positions are fixed sines. ViT learns them: a trainable weight.
+# The positions are fixed, as sines are: `trainable=False`. ViT learns them.
 class PatchEmbedder(_Patches):
     def make_weights(self, tokens):
         self.class_token = self.add_weight(shape=(1, 1, self.embed_dim), name="cls")

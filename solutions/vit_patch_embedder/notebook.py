@@ -61,10 +61,9 @@ from sklearn.datasets import load_sample_image
 photo = load_sample_image("china.jpg")[:, 60:487]  # a square of it
 photo = ops.convert_to_numpy(ops.image.resize(photo, (224, 224))).astype("float32")
 photo = np.clip(photo / 255.0, 0.0, 1.0)
-figure, axis = plt.subplots(figsize=(3.6, 3.6))
-axis.imshow(photo)
-axis.set_xticks(np.arange(0, 225, 32), minor=False)
-axis.set_yticks(np.arange(0, 225, 32), minor=False)
+figure, axis = plt.subplots(figsize=(4.4, 4.4))
+axis.imshow(photo, extent=(0, 224, 224, 0))
+axis.set(xticks=range(0, 225, 32), yticks=range(0, 225, 32))
 axis.grid(color="white", lw=1.2)
 axis.set_title("224 × 224 × 3, and where to cut for P = 32")
 figure.tight_layout()
@@ -267,36 +266,47 @@ check("patch_embedder", PatchEmbedder)
 # %% [markdown]
 # ## 3. Soft scissors
 #
-# Hard cuts have a price: an edge that runs along a cut is seen by nobody. **Tokens-to-Token
+# Hard cuts have a price: an edge that runs along a cut is whole in no token. **Tokens-to-Token
 # ViT** (Yuan et al., 2021) lets windows of `kernel_size` pixels step by `stride` < `kernel_size`,
-# so that neighbours share pixels, and zeros are padded around the image so that its rim is seen
-# as often as its middle. It does so three times, and each time the tokens become fewer:
+# so that neighbours share pixels; zeros are padded around the image, so that windows can reach
+# over its rim too. It does so three times, and each time the tokens become fewer:
 #
 # $$\text{side} \;\to\; \left\lfloor\frac{\text{side} + 2\,\text{padding} - \text{kernel}}
 # {\text{stride}}\right\rfloor + 1$$
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True)
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
 for axis, (kernel, stride, padding), title in (
     (axes[0], (4, 4, 0), "hard: kernel 4, stride 4"),
     (axes[1], (7, 4, 2), "soft: kernel 7, stride 4, padding 2"),
 ):
-    seen = np.zeros((20, 20))
+    seen = np.zeros((20, 20))  # 16 pixels, and 2 more on each side
     for top in range(-padding, 16 + padding - kernel + 1, stride):
         for left in range(-padding, 16 + padding - kernel + 1, stride):
             seen[top + 2 : top + 2 + kernel, left + 2 : left + 2 + kernel] += 1
-    axis.imshow(seen, cmap="Blues", vmin=0, vmax=5, extent=(-2, 18, 18, -2))
-    axis.add_patch(plt.Rectangle((0, 0), 16, 16, fill=False, ec=GREY, lw=2))
-    corner = -padding + stride
-    axis.add_patch(
-        plt.Rectangle((corner, corner), kernel, kernel, fill=False, ec=ORANGE, lw=3)
+    shown = axis.imshow(
+        seen,
+        cmap=plt.get_cmap("Blues", 5),
+        vmin=-0.5,
+        vmax=4.5,
+        extent=(-2, 18, 18, -2),
     )
-    axis.set_title(title)
-axes[0].set_ylabel("the darker, the more windows see it")
-figure.tight_layout()
+    axis.add_patch(plt.Rectangle((0, 0), 16, 16, fill=False, ec="black", lw=1.5))
+    for step, style in ((1, "-"), (2, ":")):  # one window, and its right neighbour
+        corner = (step * stride - padding, stride - padding)
+        axis.add_patch(
+            plt.Rectangle(
+                corner, kernel, kernel, fill=False, ec=ORANGE, lw=2.5, ls=style
+            )
+        )
+    axis.set(title=title, xticks=range(0, 17, 4), yticks=range(0, 17, 4))
+figure.colorbar(shown, ax=axes, ticks=range(5), label="windows that see the pixel")
 plt.show()
 
 # %% [markdown]
+# Black is the image, orange one window and, dotted, the next. On the left every pixel is in one
+# window; on the right those where windows overlap are in two or four.
+#
 # ### Exercise 3 · `soft_split` · ●●●○ · 25 minutes
 #
 # * Pad height and width with zeros, and nothing else.
@@ -389,6 +399,7 @@ for axis, n in zip(axes, train):
     axis.set_title(str(digits.target[n]))
     axis.set_xticks([1.5, 3.5, 5.5], [])
     axis.set_yticks([1.5, 3.5, 5.5], [])
+    axis.tick_params(length=0)
     axis.grid(color=ORANGE, lw=0.8)
 figure.tight_layout()
 plt.show()
@@ -429,7 +440,8 @@ left.plot(epochs, past.history["accuracy"], color=GREY, lw=2, label="on what it 
 left.plot(
     epochs, past.history["val_accuracy"], color=BLUE, lw=2, label="on digits never seen"
 )
-left.set(xlabel="epoch", ylabel="right", ylim=(0, 1.03))
+left.set(xlabel="epoch", ylabel="share read right", ylim=(0, 1.03))
+left.set_xticks(range(0, 21, 5))
 left.set_title(f"{past.history['val_accuracy'][-1]:.1%} of new digits read")
 left.legend(frameon=False, loc="lower right")
 left.spines[["top", "right"]].set_visible(False)
@@ -453,7 +465,8 @@ plt.show()
 # Nobody told the model that its tokens were once a picture. Can it find out? Let the digits
 # wander: each is set down anywhere on a sheet of 12 × 12 pixels, which makes 36 patches. A
 # stroke may now appear in one patch as well as in the next, so it pays to know who is whose
-# neighbour. Then compare the learned position of each patch with all others.
+# neighbour. Then compare the learned position of each patch with all others, as the paper does
+# in its figure 7.
 
 
 # %%
@@ -488,9 +501,7 @@ for r in range(6):
     for c in range(6):
         axes[r, c].imshow(alike[r, c], cmap="PuOr_r", vmin=-1, vmax=1)
         axes[r, c].set(xticks=[], yticks=[])
-figure.suptitle(
-    "Each square: who is alike to this patch's position?", x=0.02, ha="left"
-)
+figure.suptitle("36 patches, and whose position is like each one's", x=0.02, ha="left")
 figure.tight_layout()
 plt.show()
 spots = np.stack(np.divmod(np.arange(36), 6), axis=-1)
@@ -500,9 +511,10 @@ for n in (1, 2, 3, 6):
     print(f"{n} step{'s' if n > 1 else ' '} apart: similarity {mean:+.2f}")
 
 # %% [markdown]
-# Brown is alike, violet is opposite. In each square the brown spot sits where the patch
-# itself sits, and fades with the distance: the model has rebuilt the sheet of paper from nothing
-# but rows of tokens.
+# Square (r, c) belongs to the patch in row r, column c. Brown is alike, violet is opposite. The
+# darkest spot is the patch itself, of course; but around it the neighbours are brown too, and
+# farther away they are not. From nothing but rows of tokens the model has found out which
+# patches lie side by side on the sheet.
 #
 # ### Colour photographs, on a GPU
 #

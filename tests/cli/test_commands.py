@@ -44,6 +44,9 @@ def test_the_demo_grades_a_class(tmp_path):
         (["grade", "nonsense", "--submitted", "."], "No assignment 'nonsense'"),
         (["build", "nonsense"], "No assignment 'nonsense'"),
         (["demo", "docs"], "no demo"),
+        (["demo", "--assignment", "nonsense"], "No assignment 'nonsense'"),
+        (["new", "class"], "a word of Python's"),
+        (["new", "attention_head"], "there already"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments, words):

@@ -172,14 +172,38 @@ def test_python_values_that_do_not(own, due, words):
     assert not finding.passed and words in finding.message
 
 
-def test_an_error_names_the_size_and_not_a_longer_number():
-    probe = Probe("a", "call", {"raises": "ValueError", "names": [7]}, "reference")
-    due = answer(error={"type": "ValueError", "message": "7", "lines": []})
+def raising(kind, message):
+    return answer(error={"type": kind, "message": message, "lines": []})
 
-    def finding(message):
-        raised = {"type": "ValueError", "message": message, "lines": []}
-        return examine(probe, answer(error=raised), due)
 
-    assert finding("7 does not divide 12").passed
-    assert finding("size=7, P=3").passed
-    assert not finding("17 does not divide 12").passed
+@pytest.mark.parametrize(
+    "message, passed",
+    [
+        ("9x12 pixels, patches of 4", True),
+        ("(B, 9, 12, 3) / 4.", True),
+        ("9 is no multiple of 4", True),
+        ("19 is no multiple of 4", False),
+        ("4 does not divide the height", False),
+    ],
+)
+def test_an_error_must_name_the_sizes_in_whatever_words(message, passed):
+    spec = {"target": "f", "raises": "ValueError", "names": [9, 4]}
+    probe, due = Probe("a", "call", spec), raising("ValueError", "9 by 4")
+    assert examine(probe, raising("ValueError", message), due).passed == passed
+
+
+@pytest.mark.parametrize(
+    "message, name",
+    [
+        ("Cannot concatenate (3, 1, 8) and (1, 1, 8)", "not_spread"),
+        ("Conv2D takes half, not float", None),
+    ],
+)
+def test_an_error_is_recognised_by_what_it_complains_of(message, name):
+    wrong = raising(
+        "InvalidArgumentError", "Cannot concatenate (2, 1, 5) and (1, 1, 5)"
+    )
+    known = [Misconception("not_spread", "e", "Spread it.", {**RIGHT, "a": wrong})]
+    own = {**RIGHT, "a": raising("InvalidArgumentError", message)}
+    named = judge(exercise(), own, Records(RIGHT, known)).misconception
+    assert (named and named.name) == name

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -65,7 +66,10 @@ def test_readme_names_commands_that_exist():
     used = set(re.findall(r"\bmake ([a-z]+)", readme))
     assert {"demo", "test"} <= used <= targets
     help_text = subprocess.run(
-        ["autograder", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "autograder", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     for command in re.findall(r"`autograder ([a-z]+)", readme):
         assert command in help_text

@@ -1,0 +1,44 @@
+"""Each solution notebook runs from top to bottom, figures, trainings and all."""
+
+import re
+import time
+
+import pytest
+from nbclient import NotebookClient
+
+from autograder import exercises
+from autograder.authoring.release import source_notebook
+from autograder.authoring.source import read_solution
+from autograder.course import load_course
+
+COURSE = load_course()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("assignment", [a.name for a in COURSE.assignments])
+def test_it_runs_and_every_check_is_green(assignment, tmp_path):
+    asked = exercises.load(assignment)
+    notebook = source_notebook(read_solution(COURSE, assignment), asked, assignment)
+    start = time.monotonic()
+    # A cell that raises ends it, with the cell and the traceback as the message.
+    NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": tmp_path}},
+    ).execute()
+    print(f"{assignment}: {time.monotonic() - start:.0f} s from top to bottom")
+    green = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            assert output.output_type != "error"
+            told = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert "Traceback" not in told
+            found = re.match(r"(\w+): all \d+ checks pass", told)
+            if found:
+                green[found[1]] = True
+    assert list(green) == [e.id for e in asked if not e.manual]
+    figures = [c for c in notebook.cells if "plt.show()" in c.source]
+    assert figures
+    for cell in figures:
+        assert any("image/png" in o.get("data", {}) for o in cell.outputs), cell.source
