@@ -99,10 +99,11 @@ _LIBRARIES = tuple(
     {os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__))}
 )
 _KERAS_WRAPPER = re.compile(
-    r"Exception encountered when calling .*?\n\n(?:\x1b\[1m)?(.*?)(?:\x1b\[0m)?"
-    r"\n\nArguments received by",
+    r"Exception encountered when calling .*?\n\n(.*?)\n\nArguments received by",
     re.DOTALL,
 )
+_ENCOUNTERED = re.compile(r".*(?:Error|Exception) encountered: ?\s*", re.DOTALL)
+_TENSORFLOW = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\](?: name: ?\S*)?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -116,13 +117,16 @@ def describe(error: BaseException) -> dict:
 
 
 def _sentence(error: BaseException) -> str:
+    """Returns what went wrong, without what Keras and TensorFlow wrap around it."""
     try:
-        text = str(error)
+        text = _ANSI.sub("", str(error)[: 50 * MESSAGE_LIMIT])
     except BaseException:
         return ""
     wrapped = _KERAS_WRAPPER.search(text)
-    text = _ANSI.sub("", wrapped.group(1) if wrapped else text)
-    return text.strip()[:MESSAGE_LIMIT]
+    text = wrapped.group(1) if wrapped else text
+    text = text.split("\n\nArguments received by")[0]
+    cause = _ENCOUNTERED.sub("", text)
+    return _TENSORFLOW.sub("", cause or text).strip()[:MESSAGE_LIMIT]
 
 
 def _own_lines(error: BaseException) -> list[list]:

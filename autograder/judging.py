@@ -23,8 +23,9 @@ TOLERANCES = {
     ("gpu", "float64"): 5e-5,
 }
 HALF_TOLERANCES = {"float16": 8e-3, "bfloat16": 6e-2}
-GIST = 40  # letters of an error's message that tell what it complains of
 MATCH_FACTOR = 4.0  # a misconception matches within this many tolerances
+TELLING_FACTOR = 4.0  # and must be that many times nearer than the truth
+HUGE = 1e4  # scores beyond it, as a mask fills them in, differ by taste
 
 Answer = Mapping
 Answers = Mapping[str, Answer]  # by probe id
@@ -104,6 +105,16 @@ class Judgement:
     exercise: Exercise
     verdicts: list[Verdict] = field(default_factory=list)
     misconception: Misconception | None = None
+    carried: bool = False
+    """The misconception was met in an earlier exercise, and shows here again."""
+
+    @property
+    def advice(self) -> str:
+        """What is known about the mistake, and where it was made; may be empty."""
+        if self.misconception is None:
+            return ""
+        origin = f"This follows from `{self.misconception.exercise}`; mend that first. "
+        return (origin if self.carried else "") + self.misconception.hint
 
     @property
     def score(self) -> float:
@@ -137,7 +148,13 @@ def judge(
         if verdict.passed:
             passed.add(check.id)
     if not judgement.passed:
-        judgement.misconception = recognise(exercise, answers, records, suspected)
+        known = recognise(exercise, answers, records, suspected)
+        judgement.misconception = known
+        judgement.carried = (
+            known is not None
+            and known.exercise != exercise.id
+            and known.name in suspected
+        )
     return judgement
 
 
@@ -517,23 +534,19 @@ def recognise(
 ) -> Misconception | None:
     """Returns the misconception that explains an exercise's wrong answers best.
 
-    A misconception is a candidate where it explains at least one wrong answer by
-    telling evidence: the same wrong numbers, facts or error. The one that explains
-    most wrong answers wins, then the one that is right and wrong at most of the same
-    places, then one that was met before, then one of this exercise.
+    A wrong name is worse than none. A misconception is a candidate where it explains
+    every wrong answer of some check: by the same wrong numbers or facts, or by the
+    same error if it is right and wrong at the same places throughout. The one that
+    explains most wrong answers wins, then the one that is right and wrong at most of
+    the same places, then one that was met before, then one of this exercise.
     """
-    wrong = [
-        probe
-        for probe in exercise.probes
-        if not _right(probe, answers.get(probe.id), records)
-    ]
+    wrong = {p.id for p in exercise.probes if not _right(p, answers.get(p.id), records)}
     best, best_rank = None, (0, 0, False, False)
     for candidate in records.misconceptions:
+        explained, agreeing = _explains(candidate, exercise, wrong, answers, records)
         met, own = candidate.name in suspected, candidate.exercise == exercise.id
-        rank = (*_explains(candidate, exercise, wrong, answers, records), met, own)
-        if not rank[0]:
-            continue
-        if rank > best_rank:
+        rank = (explained, agreeing, met, own)
+        if explained and rank > best_rank:
             best, best_rank = candidate, rank
     return best
 
@@ -543,57 +556,91 @@ def _right(probe: Probe, answer: Answer | None, records: Records) -> bool:
 
 
 def _explains(candidate, exercise, wrong, answers, records) -> tuple[int, int]:
-    explained = 0
-    for probe in wrong:
-        own, theirs = answers.get(probe.id), candidate.answers.get(probe.id)
-        if own is None or theirs is None or _right(probe, theirs, records):
-            continue
-        if alike(probe, own, theirs, records):
-            explained += 1
-    if not explained:
-        return (0, 0)
-    agreeing = sum(
-        _right(p, answers.get(p.id), records)
-        == _right(p, candidate.answers.get(p.id), records)
+    """Returns how many wrong answers a misconception explains, and where it agrees.
+
+    The first number is 0 where it is no candidate.
+    """
+    theirs = candidate.answers
+    also = {p.id for p in exercise.probes if not _right(p, theirs[p.id], records)}
+    found = {
+        p.id: likeness(p, answers.get(p.id), theirs[p.id], records)
         for p in exercise.probes
-    )
-    return (explained, agreeing)
+        if p.id in wrong & also
+    }
+    whole = set()
+    for check in exercise.checks:
+        lost = {probe.id for probe in check.probes} & wrong
+        kinds = {found.get(id) for id in lost}
+        if kinds & {"same", "error"} and not kinds & {"other", None}:
+            whole |= {found[id] for id in lost}
+    agreeing = len(exercise.probes) - len(wrong ^ also)
+    if "same" not in whole and ("error" not in whole or wrong != also):
+        return 0, agreeing
+    return sum(kind in ("same", "error") for kind in found.values()), agreeing
 
 
-def alike(probe: Probe, own: Answer, theirs: Answer, records: Records) -> bool:
-    """Are two wrong answers wrong in the same way?"""
-    if (own["error"] is None) != (theirs["error"] is None):
-        return False
+def likeness(probe: Probe, own: Answer | None, theirs: Answer, records: Records) -> str:
+    """Says in what two wrong answers are alike.
+
+    Returns:
+        `same`: in numbers or facts that tell this mistake from the truth; `error`: in
+        what was raised; `near`: too near the truth to tell; `other`: not at all.
+    """
+    if own is None or (own["error"] is None) != (theirs["error"] is None):
+        return "other"
     if own["error"] is not None:
-        if own["error"]["type"] != theirs["error"]["type"]:
-            return False
-        # An error that was asked for may be worded freely; any other is the same where
-        # it complains of the same.
-        return bool(probe.spec.get("raises")) or _gist(own) == _gist(theirs)
+        same = _skeleton(own) == _skeleton(theirs)
+        if probe.spec.get("raises"):  # such an error may be worded freely
+            same = own["error"]["type"] == theirs["error"]["type"]
+        return "error" if same else "other"
     if any(own["facts"].get(f) != theirs["facts"].get(f) for f in probe.facts):
-        return False
+        return "other"
     if set(own["arrays"]) != set(theirs["arrays"]):
-        return False
+        return "other"
     if not own["arrays"] and probe.compare == "values":
-        return own["facts"] == theirs["facts"]
-    return all(
-        _close(probe, own, theirs, name, records.device) for name in own["arrays"]
-    )
+        return "same" if own["facts"] == theirs["facts"] else "other"
+    right = records.answers[probe.id]
+    kinds = {
+        _closeness(probe, own, theirs, right, name, records.device)
+        for name in own["arrays"]
+    }
+    return next((kind for kind in ("other", "near") if kind in kinds), "same")
 
 
-def _gist(answer: Answer) -> str:
-    """Returns what an error complains of; a library's by its beginning, sizes aside."""
-    kind, message = answer["error"]["type"], answer["error"]["message"]
-    return message if kind == "Refusal" else re.sub(r"\d+", "#", message)[:GIST]
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|<[^<>]*>")
 
 
-def _close(probe, own, theirs, name, device) -> bool:
-    a, b = own["arrays"][name], theirs["arrays"][name]
-    if a.shape != b.shape:
-        return False
-    finite_a, finite_b = np.isfinite(a.astype("f8")), np.isfinite(b.astype("f8"))
-    if not np.array_equal(finite_a, finite_b):
-        return False
-    keep = finite_a
-    limit = MATCH_FACTOR * tolerance_of(probe, theirs, name, device)
-    return deviation(a[keep], b[keep]) <= limit
+def _skeleton(answer: Answer) -> tuple[str, str]:
+    """Returns an error without the names and numbers that vary with a style."""
+    text = _QUOTED.sub("…", answer["error"]["message"])
+    return answer["error"]["type"], re.sub(r"-?\d+", "#", text)[:200]
+
+
+def _closeness(probe, own, theirs, right, name, device) -> str:
+    """Compares one array with a mistake's, `likeness`' words for the outcome."""
+    a, b = _saturated(own["arrays"][name]), _saturated(theirs["arrays"][name])
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return "other"
+    keep = np.isfinite(a)
+    apart = deviation(a[keep], b[keep])
+    if apart > MATCH_FACTOR * tolerance_of(probe, theirs, name, device):
+        return "other"
+    due = right["arrays"].get(name) if right["error"] is None else None
+    if due is None or due.shape != a.shape or np.array_equal(b, due):
+        return "same"
+    off = deviation(a, due)
+    telling = apart * TELLING_FACTOR <= off
+    return "same" if telling or _within(probe, right, name, off, device) else "near"
+
+
+def _within(probe, right, name, off: float, device) -> bool:
+    """Is this array right, so that another one of the answer must be wrong?"""
+    return off <= tolerance_of(probe, right, name, device)
+
+
+def _saturated(array: np.ndarray) -> np.ndarray:
+    """Returns an array as float64, in which what stands for infinity is infinite."""
+    wide = array.astype("float64")
+    if array.dtype.kind != "f":
+        return wide
+    return np.where(np.abs(wide) >= HUGE, np.copysign(np.inf, wide), wide)

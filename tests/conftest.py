@@ -1,5 +1,6 @@
 """What every room's tests share: the course, one sandbox, and quiet TensorFlow."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import nbformat
 import pytest
 
+from autograder.authoring.reference import make_records
 from autograder.authoring.source import read_solution
 from autograder.course import Limits, load_course
 from autograder.sandbox.host import Sandbox
@@ -24,6 +26,17 @@ LIMITS = Limits(
 @pytest.fixture(scope="session")
 def course():
     return load_course(ROOT)
+
+
+@pytest.fixture(scope="session")
+def fresh_records(course):
+    """A function of assignment and seed: records made now, once per process."""
+
+    @functools.lru_cache
+    def made(assignment, seed):
+        return make_records(course, assignment, seed)
+
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +72,18 @@ def filled(release, solutions):
         if grade_id(cell) in solutions:
             cell.source = solutions[grade_id(cell)]
     return notebook
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several workers, keeps together what shares something slow to make.
+
+    That is a file, or the tests whose ids end in the same word after an `@`.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid.partition("@")[2] or nodeid.partition("::")[0]
+
+    return Sharing(config, log)

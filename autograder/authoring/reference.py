@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from autograder import exercises
 from autograder.authoring.source import Variant, read_solution, read_variants
 from autograder.course import Course, CourseError
@@ -112,7 +114,7 @@ def _difference(variant: Variant, theirs: dict, right: dict) -> dict[str, Any]:
         for exercise, answers in theirs.items()
     }
     return {
-        "name": variant.name,
+        "name": variant.mistake,
         "exercise": variant.exercise,
         "hint": variant.hint,
         "answers": {exercise: answers for exercise, answers in kept.items() if answers},
@@ -123,6 +125,10 @@ def _equal(a: dict, b: dict) -> bool:
     if a["error"] or b["error"] or a["facts"] != b["facts"]:
         return False
     return a["arrays"].keys() == b["arrays"].keys() and all(
-        a["arrays"][name].tobytes() == b["arrays"][name].tobytes()
-        for name in a["arrays"]
+        _same_array(array, b["arrays"][name]) for name, array in a["arrays"].items()
     )
+
+
+def _same_array(a: np.ndarray, b: np.ndarray) -> bool:
+    kinds = (a.shape, a.dtype) == (b.shape, b.dtype)
+    return kinds and a.tobytes() == b.tobytes()

@@ -11,14 +11,17 @@ The source is a py:percent file. A cell's role stands on its marker:
 misconceptions.py has cells of two more kinds, and helpers that several of them use:
 
     # %% wrong="no_scaling" exercise="attention" check="values"
+    # %% wrong="no_scaling/einsum" exercise="attention" check="values"
     # %% right="einsum" exercise="attention"
     # %% role="shared"
+
+What stands after a slash is another style of the same mistake, with its hint.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jupytext
@@ -63,6 +66,11 @@ class Variant:
     hint: str
     source: str
 
+    @property
+    def mistake(self) -> str:
+        """The name that students are told: without the style after the slash."""
+        return self.name.partition("/")[0]
+
 
 def read_cells(path: Path) -> list[SourceCell]:
     """Reads a py:percent file; raises `CourseError` where it is missing."""
@@ -94,6 +102,11 @@ def read_variants(course: Course, assignment: str) -> list[Variant]:
     shared = "\n\n".join(cell.source for cell in cells if cell.role == "shared")
     variants = [
         _variant(cell, shared) for cell in cells if cell.role in ("wrong", "right")
+    ]
+    hints = {variant.name: variant.hint for variant in variants}
+    variants = [
+        replace(variant, hint=variant.hint or hints.get(variant.mistake, ""))
+        for variant in variants
     ]
     names = [variant.name for variant in variants]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from autograder.exercise import Check, Draw, Exercise, Probe
 from autograder.exercises._shared import (
+    LOW_SCORE,
+    LOW_TOLERANCE,
     READY_MADE_ATTENTION,
     attempted,
     lasting_checks,
@@ -41,9 +43,9 @@ def exercises(seed: int) -> list[Exercise]:
 def _attention_weights(draw: Draw) -> Exercise:
     name = "attention_weights"
 
-    def probe(id, *calls, action="call", compare="reference", **spec):
+    def probe(id, *calls, action="call", compare="reference", tolerance=None, **spec):
         spec = {"target": name, "calls": list(calls), **spec}
-        return Probe(id, action, spec, compare)
+        return Probe(id, action, spec, compare, tolerance)
 
     d = HEAD_SIZES[draw.integer(0, 4)]
     batch = draw.integer(2, 4)
@@ -56,10 +58,9 @@ def _attention_weights(draw: Draw) -> Exercise:
         ]
 
     plain = [{"args": pair()}, {"args": pair(batch)}, {"args": pair(batch, heads)}]
-    # All visible scores far below zero: a mask that fills with -10, or multiplies by
-    # zero, would let the hidden keys win.
     low_query, low_key = pair(batch)
-    low_query[..., 0], low_key[..., 0] = 12.0, -12.0
+    depth = LOW_SCORE**0.5 * d**0.25
+    low_query[..., 0], low_key[..., 0] = depth, -depth
     masked = [
         masked_call(pair(batch), draw.mask(batch, queries, keys)),
         masked_call([low_query, low_key], draw.mask(batch, queries, keys)),
@@ -94,7 +95,7 @@ def _attention_weights(draw: Draw) -> Exercise:
                 0.75,
                 (
                     probe("masks/example", masked[0]),
-                    probe("masks/low", masked[1]),
+                    probe("masks/low", masked[1], tolerance=LOW_TOLERANCE),
                     probe("masks/shapes", *masked[2:]),
                 ),
                 ("attempted",),
@@ -360,7 +361,15 @@ def _attention_head(draw: Draw) -> Exercise:
         sizes = zip(KERNELS, (q, k, v), strict=True)
         return {path: draw.normal(n, d, scale=1.3 / n**0.5) for path, n in sizes}
 
-    def probe(id, *calls, action="call", compare="reference", facts=(), **spec):
+    def probe(
+        id,
+        *calls,
+        action="call",
+        compare="reference",
+        tolerance=None,
+        facts=(),
+        **spec,
+    ):
         spec = {
             "target": name,
             "construct": {"head_dim": d},
@@ -368,7 +377,7 @@ def _attention_head(draw: Draw) -> Exercise:
             "calls": list(calls),
             **spec,
         }
-        return Probe(id, action, spec, compare, facts=facts)
+        return Probe(id, action, spec, compare, tolerance, facts)
 
     def masked(b=batch, tq=queries, tk=keys, shape=None, **call):
         mask = draw.mask(*(shape or (b, tq, tk)))
@@ -379,10 +388,18 @@ def _attention_head(draw: Draw) -> Exercise:
         return entry | {"kwargs": entry.get("kwargs", {}) | flag}
 
     same = {"args": [draw.normal(batch, queries, fq)]}
+    alike = {"args": [draw.normal(batch, n, fq) for n in (queries, keys, keys)]}
     pair = {"args": [draw.normal(batch, queries, fq), draw.normal(batch, keys, fv)]}
     other = masked(batch + 1, keys + 2, queries + 3)
     blind = masked()
     blind["kwargs"]["attention_mask"][0, 1] = False
+    low, low_weights = masked(), kernels()
+    for x in low["args"]:
+        x[..., 0] = 1.0
+    depth = LOW_SCORE**0.5 * d**0.25
+    for path, side in (("query.kernel", depth), ("key.kernel", -depth)):
+        low_weights[path][:, 0] = 0.0
+        low_weights[path][0, 0] = side
     every_size = {"0": [0, 1], "1": [0, 1], "2": [0, 1], "attention_mask": [0, 1, 2]}
     self_weights = kernels(fq, fq, fq)
     shapes = [[None, None, n] for n in (fq, fv, fk)]
@@ -396,16 +413,33 @@ def _attention_head(draw: Draw) -> Exercise:
         (
             attempted(name, construct={"head_dim": d}),
             Check(
+                "runs",
+                "makes a layer that runs",
+                0.25,
+                (
+                    probe(
+                        "runs",
+                        alike,
+                        compare="numeric",
+                        facts=("0/count",),
+                        weights={},
+                    ),
+                ),
+                ("attempted",),
+                "`AttentionHead(head_dim)` must make a layer that takes query, value "
+                "and key and returns one output of `head_dim` features.",
+            ),
+            Check(
                 "constructor",
                 "constructor, name and dtype",
                 0.25,
                 (
                     probe(
                         "constructor",
-                        same,
+                        alike,
                         action="constructor",
                         compare="numeric",
-                        facts=("name", "policy", "0/count"),
+                        facts=("name", "policy"),
                         construct={
                             "head_dim": d,
                             "name": "lecture_head",
@@ -414,9 +448,9 @@ def _attention_head(draw: Draw) -> Exercise:
                         weights={},
                     ),
                 ),
-                ("attempted",),
-                "`AttentionHead(head_dim, name=…, dtype=…)` must make a layer that "
-                "runs.",
+                ("runs",),
+                "The constructor must also take `name` and `dtype`, as `**kwargs`, and "
+                "hand them to `super().__init__(**kwargs)`.",
             ),
             Check(
                 "build",
@@ -446,14 +480,14 @@ def _attention_head(draw: Draw) -> Exercise:
                         facts=(*sizes, "parameters"),
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "`build` must make three bias-free kernels, `query`, `key` and "
                 "`value`, from shapes alone.",
             ),
             Check(
                 "shapes",
                 "any batch, any number of tokens",
-                0.5,
+                0.25,
                 (
                     probe(
                         "shapes/unknown",
@@ -464,7 +498,7 @@ def _attention_head(draw: Draw) -> Exercise:
                         unknown=every_size,
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "The layer must work with unknown batch and token counts.",
             ),
             Check(
@@ -479,7 +513,7 @@ def _attention_head(draw: Draw) -> Exercise:
                         {"args": inputs(batch + 1, keys + 2, queries + 3)},
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "With weights we gave it, the head's output is not attention.",
             ),
             Check(
@@ -490,7 +524,7 @@ def _attention_head(draw: Draw) -> Exercise:
                     probe("defaults/query", same, weights=self_weights),
                     probe("defaults/value", pair, weights=kernels(fq, fv, fv)),
                 ),
-                ("constructor",),
+                ("runs",),
                 "Called with fewer inputs the output is not right: a missing value "
                 "is the query, a missing key is the value.",
             ),
@@ -507,9 +541,15 @@ def _attention_head(draw: Draw) -> Exercise:
                         {"args": inputs()},
                         other,
                     ),
+                    probe(
+                        "masks/low",
+                        low,
+                        weights=low_weights,
+                        tolerance=LOW_TOLERANCE,
+                    ),
                     probe("masks/blind", blind, compare="finite"),
                 ),
-                ("constructor",),
+                ("runs",),
                 "With a mask the output is not right: True means attend.",
             ),
             Check(
@@ -517,7 +557,7 @@ def _attention_head(draw: Draw) -> Exercise:
                 "attention scores on request",
                 0.5,
                 (probe("scores/masked", scored(masked()), scored({"args": inputs()})),),
-                ("constructor",),
+                ("runs",),
                 "`return_attention_scores=True` must return `(output, weights)`, the "
                 "weights after the softmax, of shape (B, Tq, Tk).",
             ),
@@ -535,7 +575,7 @@ def _attention_head(draw: Draw) -> Exercise:
                         cotangent=draw.normal(batch, queries, d),
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "A weight that gets no gradient never learns.",
             ),
             Check(

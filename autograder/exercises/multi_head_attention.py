@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from autograder.exercise import Check, Draw, Exercise, Probe
 from autograder.exercises._shared import (
+    LOW_SCORE,
+    LOW_TOLERANCE,
     READY_MADE_ATTENTION,
     attempted,
     lasting_checks,
@@ -180,7 +182,15 @@ def _multi_head_attention(draw: Draw) -> Exercise:
             made[f"{part}.bias"] = draw.normal(columns, scale=0.5)
         return made
 
-    def probe(id, *calls, action="call", compare="reference", facts=(), **spec):
+    def probe(
+        id,
+        *calls,
+        action="call",
+        compare="reference",
+        tolerance=None,
+        facts=(),
+        **spec,
+    ):
         spec = {
             "target": name,
             "construct": construct,
@@ -188,7 +198,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
             "calls": list(calls),
             **spec,
         }
-        return Probe(id, action, spec, compare, facts=facts)
+        return Probe(id, action, spec, compare, tolerance, facts)
 
     def masked(b=batch, tq=queries, tk=keys, shape=None, **call):
         mask = draw.mask(*(shape or (b, tq, tk)))
@@ -199,10 +209,16 @@ def _multi_head_attention(draw: Draw) -> Exercise:
         return entry | {"kwargs": entry.get("kwargs", {}) | flag}
 
     same = {"args": [draw.normal(batch, queries, fq)]}
+    alike = {"args": [draw.normal(batch, n, fq) for n in (queries, keys, keys)]}
     pair = {"args": [draw.normal(batch, queries, fq), draw.normal(batch, keys, fv)]}
     other = masked(batch + 1, keys + 2, queries + 3)
     blind = masked()
     blind["kwargs"]["attention_mask"][0, 1] = False
+    low_weights = weights()
+    depth = LOW_SCORE**0.5 * size**0.25
+    for part, side in (("query", depth), ("key", -depth)):
+        low_weights[f"{part}.kernel"][:, ::size] = 0.0
+        low_weights[f"{part}.bias"][::size] = side
     every_size = {"0": [0, 1], "1": [0, 1], "2": [0, 1], "attention_mask": [0, 1, 2]}
     shapes = [[None, None, n] for n in (fq, fv, fk)]
     sizes = tuple(f"size/{path}" for path in PATHS)
@@ -225,16 +241,34 @@ def _multi_head_attention(draw: Draw) -> Exercise:
         (
             attempted(name, construct=construct),
             Check(
+                "runs",
+                "makes a layer that runs",
+                0.25,
+                (
+                    probe(
+                        "runs",
+                        alike,
+                        compare="numeric",
+                        facts=("0/count",),
+                        weights={},
+                    ),
+                ),
+                ("attempted",),
+                "`MultiHeadAttention(num_heads, key_dim)` must make a layer that takes "
+                "query, value and key and returns one output with as many features "
+                "as the query.",
+            ),
+            Check(
                 "constructor",
                 "constructor, name and dtype",
                 0.25,
                 (
                     probe(
                         "constructor",
-                        same,
+                        alike,
                         action="constructor",
                         compare="numeric",
-                        facts=("name", "policy", "0/count"),
+                        facts=("name", "policy"),
                         construct={
                             **construct,
                             "name": "lecture_heads",
@@ -243,9 +277,9 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         weights={},
                     ),
                 ),
-                ("attempted",),
-                "`MultiHeadAttention(num_heads, key_dim, name=…, dtype=…)` must make a "
-                "layer whose output has the query's feature size.",
+                ("runs",),
+                "The constructor must also take `name` and `dtype`, as `**kwargs`, and "
+                "hand them to `super().__init__(**kwargs)`.",
             ),
             Check(
                 "build",
@@ -255,7 +289,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                     build("build/three", 3, (*sizes, *trainable, "held", "parameters")),
                     build("build/one", 1, (*sizes, "parameters")),
                 ),
-                ("constructor",),
+                ("runs",),
                 "`build` must make four Dense layers with bias, from shapes alone: "
                 "`query`, `key` and `value` of num_heads · key_dim units, "
                 "`attention_output` of the query's feature size.",
@@ -263,7 +297,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
             Check(
                 "shapes",
                 "any batch, any number of tokens",
-                0.5,
+                0.25,
                 (
                     probe(
                         "shapes/unknown",
@@ -274,7 +308,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         unknown=every_size,
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "The layer must work with unknown batch and token counts.",
             ),
             Check(
@@ -289,7 +323,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         {"args": inputs(batch + 1, keys + 2, queries + 3)},
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "With weights we gave it, the output is not that of "
                 "`keras.layers.MultiHeadAttention`.",
             ),
@@ -301,7 +335,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                     probe("defaults/query", same, weights=weights(fq, fq, fq)),
                     probe("defaults/value", pair, weights=weights(fq, fv, fv)),
                 ),
-                ("constructor",),
+                ("runs",),
                 "Called with fewer inputs the output is not right: a missing value "
                 "is the query, a missing key is the value.",
             ),
@@ -318,9 +352,15 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         masked(shape=(batch, heads, queries, keys)),
                         {"args": inputs()},
                     ),
+                    probe(
+                        "masks/low",
+                        masked(),
+                        weights=low_weights,
+                        tolerance=LOW_TOLERANCE,
+                    ),
                     probe("masks/blind", blind, compare="finite"),
                 ),
-                ("constructor",),
+                ("runs",),
                 "With a mask the output is not right: a mask (B, Tq, Tk) holds for "
                 "every head, so it needs an axis for the heads.",
             ),
@@ -329,7 +369,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                 "attention scores on request",
                 0.5,
                 (probe("scores/masked", scored(masked()), scored({"args": inputs()})),),
-                ("constructor",),
+                ("runs",),
                 "`return_attention_scores=True` must return `(output, weights)`, the "
                 "weights after the softmax, of shape (B, H, Tq, Tk).",
             ),
@@ -348,7 +388,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         cotangent=draw.normal(batch, queries, fq),
                     ),
                 ),
-                ("constructor",),
+                ("runs",),
                 "A weight that gets no gradient never learns.",
             ),
             Check(

@@ -15,7 +15,6 @@ from autograder.grading.rebuild import Cell, Rebuilt, defined_names
 from autograder.judging import (
     Answers,
     Judgement,
-    Misconception,
     Records,
     Verdict,
     judge,
@@ -308,27 +307,22 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
     if not answers:
         return _empty(exercise, "error", "It could not be asked.")
     judgement = judge(exercise, answers, paper.records[exercise.id], met)
-    public = _public_judgement(exercise, paper, said)
+    public = _public_judgement(exercise, paper, said, met)
     attempted = judgement.verdicts[0]
     if not attempted.passed and not answers["attempted"]["error"]:
         return _empty(exercise, "not_attempted", "Not written yet.")
-    known = judgement.misconception or (public.misconception if public else None)
+    telling = public if public and not judgement.misconception else judgement
+    known = telling.misconception
     return ExerciseResult(
         id=exercise.id,
         score=round(judgement.score, 4),
         max_score=exercise.points,
         status="graded" if attempted.passed else "error",
         misconception=known.name if known else None,
-        hint=_hint(known, exercise) if known else None,
+        hint=telling.advice or None,
         message=_raised(exercise, rebuilt, said, attempted),
         checks=[_check_result(v, public) for v in judgement.verdicts],
     )
-
-
-def _hint(known: Misconception, exercise: Exercise) -> str:
-    if known.exercise == exercise.id:
-        return known.hint
-    return f"This follows from `{known.exercise}`; mend that first. {known.hint}"
 
 
 def _raised(exercise, rebuilt, said, attempted: Verdict) -> str:
@@ -341,13 +335,13 @@ def _raised(exercise, rebuilt, said, attempted: Verdict) -> str:
     return attempted.message
 
 
-def _public_judgement(exercise, paper: Paper, said) -> Judgement | None:
+def _public_judgement(exercise, paper: Paper, said, met) -> Judgement | None:
     answers = said.public.get(exercise.id)
     if not answers:
         return None
     twin = paper.public_twin(exercise)
     full = {**paper.public_records[exercise.id].answers, **answers}
-    return judge(twin, full, paper.public_records[exercise.id])
+    return judge(twin, full, paper.public_records[exercise.id], met)
 
 
 def _check_result(verdict: Verdict, public: Judgement | None) -> CheckResult:

@@ -104,8 +104,8 @@ class Report:
     def __repr__(self) -> str:
         lines = [self.headline]
         lines += [f"  {_mark(v)} {_line(v)}" for v in self._listed]
-        if self.judgement.misconception:
-            lines.append(f"  {self.advice}")
+        if self.judgement.advice:
+            lines.append(f"  {self.judgement.advice}")
         elif not self.passed and self.judgement.exercise.hints:
             lines.append(f'  Stuck? hint("{self.judgement.exercise.id}")')
         return "\n".join(lines)
@@ -115,23 +115,14 @@ class Report:
         body = [f"<p><b>{_prose(self.headline)}</b></p>", "<ul>"]
         body += [_item(verdict) for verdict in self._listed]
         body.append("</ul>")
-        misconception = self.judgement.misconception
-        if misconception:
-            body.append(f"<p>💡 {_prose(self.advice)}</p>")
+        if self.judgement.advice:
+            body.append(f"<p>💡 {_prose(self.judgement.advice)}</p>")
         if self.picture:
             body.append(self.picture.html())
         if not self.passed and self.judgement.exercise.hints:
             call = f'hint("{escape(self.judgement.exercise.id)}")'
             body.append(f"<p><small>Stuck? <code>{call}</code></small></p>")
         return _card(color, "".join(body))
-
-    @property
-    def advice(self) -> str:
-        """What is known about the mistake, and where it was made."""
-        known, own = self.judgement.misconception, self.judgement.exercise.id
-        if known.exercise == own:
-            return known.hint
-        return f"This follows from `{known.exercise}`; mend that first. {known.hint}"
 
     @property
     def attempted(self) -> bool:

@@ -131,13 +131,21 @@ def attention_weights(query, key, attention_mask=None):
 
 
 # %% wrong="mask_minus_ten" exercise="attention_weights" check="masks"
-# Hidden keys get a score of -10, which is low but not low enough: where the visible
-# scores are lower still, the hidden keys win. Use the lowest finite number of the dtype.
+# Hidden keys get a score that is low but not low enough: where the visible scores are
+# lower still, the hidden keys win. Use the lowest finite number of the dtype.
 def attention_weights(query, key, attention_mask=None):
     scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) / query.shape[-1] ** 0.5
     if attention_mask is not None:
         scores = ops.where(attention_mask, scores, ops.cast(-10.0, scores.dtype))
     return ops.softmax(scores, axis=-1)
+
+
+# %% wrong="mask_minus_ten/hundred" exercise="attention_weights" check="masks"
+def attention_weights(query, key, attention_mask=None):
+    scores = ops.einsum("...qd,...kd->...qk", query, key) / query.shape[-1] ** 0.5
+    if attention_mask is not None:
+        scores = ops.where(attention_mask, scores, -100.0)
+    return ops.softmax(scores)
 
 
 # %% wrong="mask_is_minus_infinity" exercise="attention_weights" check="stability"
@@ -292,6 +300,17 @@ def causal_mask(length):
     return ops.tril(ops.ones((length, length)))
 
 
+# %% wrong="ones_and_zeros/integers" exercise="causal_mask" check="dtype"
+def causal_mask(length):
+    positions = ops.arange(length)
+    return ops.cast(positions[:, None] >= positions, "int32")
+
+
+# %% wrong="ones_and_zeros/numpy" exercise="causal_mask" check="dtype"
+def causal_mask(length):
+    return np.tril(np.ones((length, length)))
+
+
 # %% wrong="future_marked" exercise="causal_mask" check="values"
 # True marks the future, as masks do in some other libraries. In Keras, True means
 # attend.
@@ -337,6 +356,21 @@ class AttentionHead(AttentionHead):
         weights = attention_weights(q, v, attention_mask)
         output = ops.matmul(weights, k)
         return (output, weights) if return_attention_scores else output
+
+
+# %% wrong="value_and_key_swapped/in_the_signature" exercise="attention_head" check="values"
+# `call` takes the key before the value. Keras' order is `query, value, key`, so what a
+# caller gives second is the value.
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        key=None,
+        value=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        return super().call(query, value, key, attention_mask, return_attention_scores)
 
 
 # %% wrong="scaled_by_features" exercise="attention_head" check="values"
@@ -397,6 +431,29 @@ class AttentionHead(AttentionHead):
         )
 
 
+# %% wrong="head_mask_minus_hundred" exercise="attention_head" check="masks"
+# In the layer, hidden keys get a score that is not low enough: where the visible scores
+# are lower still, they win. Use the lowest finite number, or your `attention_weights`.
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        value = query if value is None else value
+        key = value if key is None else key
+        q, k, v = self.query(query), self.key(key), self.value(value)
+        scores = ops.matmul(q, ops.swapaxes(k, -1, -2)) / self.head_dim**0.5
+        if attention_mask is not None:
+            scores = ops.where(attention_mask, scores, -100.0)
+        weights = ops.softmax(scores)
+        output = ops.matmul(weights, v)
+        return (output, weights) if return_attention_scores else output
+
+
 # %% wrong="head_inverts_mask" exercise="attention_head" check="masks"
 # The layer turns the mask round. True means attend, from the caller to the softmax.
 class AttentionHead(AttentionHead):
@@ -434,9 +491,7 @@ class AttentionHead(AttentionHead):
         return super().call(query, value, key, attention_mask, return_attention_scores)
 
 
-# %% wrong="value_required" exercise="attention_head" check="defaults"
-# Called with a query alone it fails. Self-attention is the common case: a missing value
-# is the query.
+# %% wrong="key_defaults_to_query/as_built" exercise="attention_head" check="defaults"
 class AttentionHead(AttentionHead):
     def call(
         self,
@@ -446,13 +501,51 @@ class AttentionHead(AttentionHead):
         attention_mask=None,
         return_attention_scores=False,
     ):
-        if self.name == "lecture_head":
-            return super().call(query)
+        key = query if key is None else key
+        return super().call(query, value, key, attention_mask, return_attention_scores)
+
+
+# %% wrong="value_required" exercise="attention_head" check="defaults"
+# Called with fewer than three inputs it fails. Self-attention is the common case: a
+# missing value is the query, and a missing key is the value.
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        q, k, v = self.query(query), self.key(key), self.value(value)
+        weights = attention_weights(q, k, attention_mask)
+        output = ops.matmul(weights, v)
+        return (output, weights) if return_attention_scores else output
+
+
+# %% wrong="value_required/but_not_the_key" exercise="attention_head" check="defaults"
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
         key = value if key is None else key
         q, k, v = self.query(query), self.key(key), self.value(value)
         weights = attention_weights(q, k, attention_mask)
         output = ops.matmul(weights, v)
         return (output, weights) if return_attention_scores else output
+
+
+# %% wrong="value_required/in_the_signature" exercise="attention_head" check="defaults"
+class AttentionHead(AttentionHead):
+    def call(
+        self, query, value, key, attention_mask=None, return_attention_scores=False
+    ):
+        return super().call(query, value, key, attention_mask, return_attention_scores)
 
 
 # %% wrong="scores_before_softmax" exercise="attention_head" check="scores"
@@ -472,6 +565,26 @@ class AttentionHead(AttentionHead):
         key = value if key is None else key
         scores = ops.matmul(self.query(query), ops.swapaxes(self.key(key), -1, -2))
         scores = scores / ops.cast(self.head_dim**0.5, scores.dtype)
+        return (output, scores) if return_attention_scores else output
+
+
+# %% wrong="scores_before_softmax/masked" exercise="attention_head" check="scores"
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        output = super().call(query, value, key, attention_mask)
+        value = query if value is None else value
+        key = value if key is None else key
+        scores = ops.matmul(self.query(query), ops.swapaxes(self.key(key), -1, -2))
+        scores = scores / ops.cast(self.head_dim**0.5, scores.dtype)
+        if attention_mask is not None:
+            scores = ops.where(attention_mask, scores, ops.cast(-6e4, scores.dtype))
         return (output, scores) if return_attention_scores else output
 
 
@@ -555,11 +668,28 @@ class AttentionHead(AttentionHead):
         return keras.layers.Layer.get_config(self)
 
 
+# %% wrong="config_not_returned" exercise="attention_head" check="config"
+# `get_config()` changes a dictionary and does not return it. Its last line is missing:
+# `return config`.
+class AttentionHead(AttentionHead):
+    def get_config(self):
+        config = super().get_config()
+        config.update({"head_dim": self.head_dim})
+
+
 # %% wrong="no_keyword_arguments" exercise="attention_head" check="constructor"
 # The constructor takes `head_dim` alone. Every Keras layer accepts `name` and `dtype`:
 # take `**kwargs` and hand them to `super().__init__`.
 class AttentionHead(AttentionHead):
     def __init__(self, head_dim):
+        super().__init__(head_dim)
+
+
+# %% wrong="keyword_arguments_dropped" exercise="attention_head" check="constructor"
+# The constructor takes `**kwargs` and does not hand them on, so `name` and `dtype` are
+# lost: `super().__init__(**kwargs)`.
+class AttentionHead(AttentionHead):
+    def __init__(self, head_dim, **kwargs):
         super().__init__(head_dim)
 
 
@@ -638,8 +768,8 @@ class AttentionHead(AttentionHead):
 
 
 # %% wrong="other_attribute_names" exercise="attention_head" check="build"
-# The sublayers have other names than asked for: they are `query`, `key` and `value`.
-# The names are part of the contract, as they are in a saved model.
+# There are no sublayers `query`, `key` and `value`. What they are called, and that they
+# are Dense layers, is part of the contract, as it is of a saved model.
 class AttentionHead(AttentionHead):
     def __init__(self, head_dim, **kwargs):
         keras.layers.Layer.__init__(self, **kwargs)

@@ -302,7 +302,7 @@ class MultiHeadAttention(MultiHeadAttention):
             setattr(self, name, dense)
 
 
-# %% wrong="no_output_projection" exercise="multi_head_attention" check="constructor"
+# %% wrong="no_output_projection" exercise="multi_head_attention" check="runs"
 # The merged heads are returned as they are. `attention_output` joins them and returns to
 # the query's feature size, so that layers can be stacked.
 class MultiHeadAttention(MultiHeadAttention):
@@ -344,6 +344,21 @@ class MultiHeadAttention(MultiHeadAttention):
         weights = _weights(q, k, attention_mask)
         output = self.attention_output(merge_heads(ops.matmul(weights, v)))
         return (output, weights) if return_attention_scores else output
+
+
+# %% wrong="value_and_key_swapped/in_the_signature" exercise="multi_head_attention" check="values"
+# `call` takes the key before the value. Keras' order is `query, value, key`, so what a
+# caller gives second is the value.
+class MultiHeadAttention(MultiHeadAttention):
+    def call(
+        self,
+        query,
+        key=None,
+        value=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        return _attend(self, query, value, key, attention_mask, return_attention_scores)
 
 
 # %% wrong="heads_not_split" exercise="multi_head_attention" check="values"
@@ -505,7 +520,8 @@ class MultiHeadAttention(MultiHeadAttention):
 
 
 # %% wrong="mask_minus_ten" exercise="multi_head_attention" check="masks"
-# Hidden keys score -3, which is not low enough: they keep some of the attention.
+# Hidden keys get a score that is not low enough: where the visible scores are lower
+# still, the hidden keys win. Use the lowest finite number of the dtype.
 class MultiHeadAttention(MultiHeadAttention):
     def call(
         self,
@@ -517,6 +533,24 @@ class MultiHeadAttention(MultiHeadAttention):
     ):
         def hide(scores, mask):
             return ops.where(mask, scores, ops.cast(-3.0, scores.dtype))
+
+        return _attend(
+            self, query, value, key, attention_mask, return_attention_scores, hide=hide
+        )
+
+
+# %% wrong="mask_minus_ten/hundred" exercise="multi_head_attention" check="masks"
+class MultiHeadAttention(MultiHeadAttention):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        def hide(scores, mask):
+            return ops.where(mask, scores, ops.cast(-100.0, scores.dtype))
 
         return _attend(
             self, query, value, key, attention_mask, return_attention_scores, hide=hide
@@ -622,6 +656,49 @@ class MultiHeadAttention(MultiHeadAttention):
         return _attend(self, query, value, key, attention_mask, return_attention_scores)
 
 
+# %% wrong="key_defaults_to_query/as_built" exercise="multi_head_attention" check="defaults"
+class MultiHeadAttention(MultiHeadAttention):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        value = query if value is None else value
+        key = query if key is None else key
+        return _attend(self, query, value, key, attention_mask, return_attention_scores)
+
+
+# %% wrong="value_required" exercise="multi_head_attention" check="defaults"
+# Called with fewer than three inputs it fails. Self-attention is the common case: a
+# missing value is the query, and a missing key is the value.
+class MultiHeadAttention(MultiHeadAttention):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        q = split_heads(self.query(query), self.num_heads)
+        k = split_heads(self.key(key), self.num_heads)
+        v = split_heads(self.value(value), self.num_heads)
+        weights = _weights(q, k, attention_mask)
+        output = self.attention_output(merge_heads(ops.matmul(weights, v)))
+        return (output, weights) if return_attention_scores else output
+
+
+# %% wrong="value_required/in_the_signature" exercise="multi_head_attention" check="defaults"
+class MultiHeadAttention(MultiHeadAttention):
+    def call(
+        self, query, value, key, attention_mask=None, return_attention_scores=False
+    ):
+        return _attend(self, query, value, key, attention_mask, return_attention_scores)
+
+
 # %% wrong="scores_averaged_over_heads" exercise="multi_head_attention" check="scores"
 # The returned weights are averaged over the heads. Each head has its own map: the shape
 # is (B, H, Tq, Tk).
@@ -703,6 +780,23 @@ class MultiHeadAttention(MultiHeadAttention):
         config = super().get_config()
         del config["key_dim"]
         return config
+
+
+# %% wrong="config_not_returned" exercise="multi_head_attention" check="config"
+# `get_config()` changes a dictionary and does not return it. Its last line is missing:
+# `return config`.
+class MultiHeadAttention(MultiHeadAttention):
+    def get_config(self):
+        config = super().get_config()
+        config.update({"num_heads": self.num_heads, "key_dim": self.key_dim})
+
+
+# %% wrong="keyword_arguments_dropped" exercise="multi_head_attention" check="constructor"
+# The constructor takes `**kwargs` and does not hand them on, so `name` and `dtype` are
+# lost: `super().__init__(**kwargs)`.
+class MultiHeadAttention(MultiHeadAttention):
+    def __init__(self, num_heads, key_dim, **kwargs):
+        super().__init__(num_heads, key_dim)
 
 
 # %% wrong="no_keyword_arguments" exercise="multi_head_attention" check="constructor"

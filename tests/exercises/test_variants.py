@@ -3,11 +3,7 @@
 import pytest
 
 from autograder import exercises
-from autograder.authoring.reference import (
-    ask_variant,
-    make_records,
-    reference_cells,
-)
+from autograder.authoring.reference import ask_variant, reference_cells
 from autograder.authoring.source import read_variants
 from autograder.course import load_course
 from autograder.exercise import PUBLIC_SEED
@@ -24,33 +20,35 @@ LEAST = {
     "dna_tokenization": (40, 8),
 }
 ASSIGNMENTS = [a.name for a in COURSE.assignments]
-VARIANTS = [(a, v) for a in ASSIGNMENTS for v in read_variants(COURSE, a)]
-_records = {}
+VARIANTS = {a: read_variants(COURSE, a) for a in ASSIGNMENTS}
+UNITS = [
+    pytest.param(a, v, seed, id=f"{v.name}@{a}-{seed}")
+    for a in ASSIGNMENTS
+    for seed in SEEDS
+    for v in VARIANTS[a]
+]
 
 
-def records(assignment, seed):
-    key = assignment, seed
-    if key not in _records:
-        _records[key] = make_records(COURSE, assignment, seed)
-    return _records[key]
-
-
-def judged(assignment, variant, seed):
+def judged(assignment, variant, seed, tree):
+    """Judges a variant: a wrong one by the answers that the records keep of it."""
     asked = [e for e in exercises.load(assignment, seed) if not e.manual]
     exercise = next(e for e in asked if e.id == variant.exercise)
-    cells = reference_cells(COURSE, assignment)
-    answers = ask_variant(cells, variant, [exercise])[variant.exercise]
-    known = Records.of(records(assignment, seed), variant.exercise)
-    return judge(exercise, answers, known)
+    if variant.right:
+        cells = reference_cells(COURSE, assignment)
+        answers = ask_variant(cells, variant, [exercise])[exercise.id]
+    else:
+        wrong = [v.name for v in VARIANTS[assignment] if not v.right]
+        kept = tree["misconceptions"][wrong.index(variant.name)]
+        assert kept["name"] == variant.mistake
+        answers = tree["answers"][exercise.id] | kept["answers"].get(exercise.id, {})
+    return judge(exercise, answers, Records.of(tree, exercise.id))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(
-    "assignment, variant", VARIANTS, ids=[f"{a}-{v.name}" for a, v in VARIANTS]
-)
-def test_variant(assignment, variant, seed):
-    judgement = judged(assignment, variant, seed)
+@pytest.mark.parametrize("assignment, variant, seed", UNITS)
+def test_variant(assignment, variant, seed, fresh_records):
+    tree = fresh_records(assignment, seed)
+    judgement = judged(assignment, variant, seed, tree)
     failed = {v.check.id: v.message for v in judgement.verdicts if not v.passed}
     if variant.right:
         assert not failed
@@ -59,7 +57,7 @@ def test_variant(assignment, variant, seed):
         lost = {v.check.id for v in judgement.verdicts if not v.passed}
         skipped = {v.check.id for v in judgement.verdicts if v.skipped}
         assert variant.check in lost - skipped, failed
-        assert judgement.misconception.name == variant.name
+        assert judgement.misconception.name == variant.mistake
         assert variant.hint
 
 

@@ -170,7 +170,7 @@ def test_catalogued_mistakes_are_named(graded, small):
         if variant.right:
             assert got[f"v_{variant.name}"].score == 12
         else:
-            assert exercise.misconception == variant.name
+            assert exercise.misconception == variant.mistake
             assert exercise.hint.endswith(variant.hint)
             failed = [c.id for c in exercise.checks if not c.passed]
             assert variant.check in failed

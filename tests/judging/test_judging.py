@@ -207,3 +207,82 @@ def test_an_error_is_recognised_by_what_it_complains_of(message, name):
     own = {**RIGHT, "a": raising("InvalidArgumentError", message)}
     named = judge(exercise(), own, Records(RIGHT, known)).misconception
     assert (named and named.name) == name
+
+
+# --- which mistake ----------------------------------------------------------------
+
+
+def problem(kind="ValueError", message="no"):
+    return answer(error={"type": kind, "message": message, "lines": []})
+
+
+def asked(*sizes):
+    """An exercise with a check per size, of so many probes: `c0/0`, `c0/1`, …"""
+    checks = tuple(
+        Check(
+            f"c{i}",
+            f"c{i}",
+            1.0,
+            tuple(Probe(f"c{i}/{j}", "call", {"target": "f"}) for j in range(size)),
+        )
+        for i, size in enumerate(sizes)
+    )
+    return Exercise("e", ("f",), "E", checks)
+
+
+def named(sizes, own, theirs, exercise="e", suspected=()):
+    """Which mistake is named where answers differ from the right ones by `own`."""
+    exam = asked(*sizes)
+    right = {probe.id: answer(VALUE) for probe in exam.probes}
+    known = Misconception("known", exercise, "Mend it.", {**right, **theirs})
+    judgement = judge(exam, {**right, **own}, Records(right, [known]), suspected)
+    return judgement.misconception and judgement.advice
+
+
+def test_a_mistake_is_named_though_another_one_hides_part_of_it():
+    own = {"c0/0": answer(VALUE * 2), "c1/0": answer(VALUE * 7)}
+    theirs = {"c0/0": answer(VALUE * 2), "c1/0": answer(VALUE * 2)}
+    assert named((1, 1), own, theirs) == "Mend it."
+
+
+def test_one_number_that_agrees_by_chance_names_nothing():
+    own = {"c0/0": answer(VALUE * 2), "c0/1": answer(VALUE * 7)}
+    theirs = {"c0/0": answer(VALUE * 2), "c0/1": answer(VALUE * 3)}
+    assert named((2,), own, theirs) is None
+
+
+def test_close_to_the_mistake_counts_only_where_it_is_closer_than_to_the_truth():
+    theirs = {"c0/0": answer(VALUE + 6e-5)}
+    assert named((1,), {"c0/0": answer(VALUE + 6.1e-5)}, theirs) == "Mend it."
+    assert named((1,), {"c0/0": answer(VALUE - 6e-5)}, theirs) is None
+
+
+def test_an_error_is_like_another_by_its_text_not_by_its_type():
+    theirs = {"c0/0": problem("ValueError", "layer 'dense_3': expected 4, got (2, 5)")}
+    same = {"c0/0": problem("ValueError", "layer 'query': expected 7, got (3, 9)")}
+    other = {"c0/0": problem("ValueError", "give me a key")}
+    assert named((1,), same, theirs) == "Mend it."
+    assert named((1,), other, theirs) is None
+
+
+def test_an_error_alone_names_a_mistake_only_where_all_else_agrees():
+    theirs = {"c0/0": problem()}
+    own = {"c0/0": problem(), "c1/0": answer(VALUE * 2)}
+    assert named((1, 1), own, theirs) is None
+
+
+def test_large_numbers_that_hide_a_score_are_alike():
+    def hidden(low):
+        array = VALUE.copy()
+        array[0] = low
+        return {"c0/0": answer(array)}
+
+    assert named((1,), hidden(-1e9), hidden(-6e4)) == "Mend it."
+    assert named((1,), hidden(-1e9), hidden(-10.0)) is None
+
+
+def test_only_a_mistake_that_was_met_is_called_carried_over():
+    wrong = {"c0/0": answer(VALUE * 2)}
+    assert named((1,), wrong, wrong, "earlier") == "Mend it."
+    told = named((1,), wrong, wrong, "earlier", ["known"])
+    assert told == "This follows from `earlier`; mend that first. Mend it."
