@@ -9,6 +9,7 @@ from __future__ import annotations
 from autograder.exercise import Check, Draw, Exercise, Probe
 from autograder.exercises._shared import (
     READY_MADE_ATTENTION,
+    READY_MADE_POSITIONS,
     attempted,
     lasting_checks,
     masked_call,
@@ -443,4 +444,5 @@ def _sinusoidal_positions(draw: Draw) -> Exercise:
             "Columns 0 and 1 share the frequency 1, columns 2 and 3 share "
             "10000^(-2/dim): `ops.arange(dim) // 2` counts the pairs.",
         ),
+        forbidden=READY_MADE_POSITIONS,
     )
