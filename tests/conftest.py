@@ -52,7 +52,7 @@ def filled(release, solutions):
     """A right submission as a notebook."""
     from copy import deepcopy
 
-    from autograder.grading.rebuild import grade_id
+    from autograder.grading.cells import grade_id
 
     notebook = deepcopy(release)
     for cell in notebook.cells:

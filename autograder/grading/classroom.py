@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -30,8 +31,10 @@ from autograder.grading.submission import (
 )
 from autograder.judging import Records
 from autograder.results import ClassResult, Environment, SubmissionResult
+from autograder.safe import one_line
 from autograder.sandbox.host import Sandbox, SessionLost
 
+FILES_LIMIT = 24  # of one student, that are looked into
 Progress = Callable[[str], None]
 
 
@@ -260,12 +263,9 @@ class Grader:
         if found.status != "found":
             return self._ungraded(found, found.status, found.message)
         try:
-            data = found.read()
-            notebook, repairs = read_notebook(data, found.path.name)
-            rebuilt = rebuild(notebook, self.release, self.names)
-            rebuilt.repairs[:0] = repairs
+            data, rebuilt = self._rebuilt(found)
         except (Unreadable, OSError) as error:
-            return self._ungraded(found, "unreadable", str(error))
+            return self._ungraded(found, "unreadable", _sentence(error))
         kept = self._kept(found, data)
         if kept is not None:
             return Outcome(found, kept, rebuilt)
@@ -278,6 +278,36 @@ class Grader:
             return self._ungraded(found, "crashed", message)
         self._keep(found, data, graded)
         return Outcome(found, graded, rebuilt)
+
+    def _rebuilt(self, found: Found) -> tuple[bytes, Rebuilt]:
+        """Returns the first file, or notebook in an archive, that is the assignment's.
+
+        One in which nothing is written yields to a later one in which something is.
+
+        Raises:
+            Unreadable, OSError: there is none; why the likeliest one is not.
+        """
+        best, first = None, None
+        for place, (name, data) in enumerate(_each(found)):
+            if isinstance(data, Exception):
+                first = first or data
+                continue
+            try:
+                notebook, repairs = read_notebook(data, name)
+                rebuilt = rebuild(notebook, self.release, self.names)
+            except Unreadable as error:
+                first = first or error
+                continue
+            rebuilt.repairs[:0] = repairs
+            if place:
+                told = f"{one_line(name)} was taken, notebook {place + 1} of the files"
+                rebuilt.repairs.insert(0, f"{told}: the likelier ones have no work in")
+            if rebuilt.sources:
+                return data, rebuilt
+            best = best or (data, rebuilt)
+        if best is None:
+            raise first or Unreadable("There is no notebook in it.")
+        return best
 
     def _ungraded(self, found: Found, status: str, message: str) -> Outcome:
         isolation = self.sandbox.isolation
@@ -316,6 +346,21 @@ class Grader:
             environment=Environment(**self.sandbox.environment),
             submissions=results,
         )
+
+
+def _each(found: Found) -> Iterator[tuple[str, bytes | Exception]]:
+    """Yields a student's files by name; one that cannot be read, as its error."""
+    try:
+        yield from itertools.islice(found.contents(), FILES_LIMIT)
+    except OSError as error:
+        yield found.path.name, error
+
+
+def _sentence(error: Exception) -> str:
+    """Returns what to tell a student: of the system's errors, without its paths."""
+    if isinstance(error, OSError) and error.errno:
+        return f"The file cannot be read ({error.strerror}); hand it in again."
+    return str(error)
 
 
 def default_jobs() -> int:

@@ -11,7 +11,10 @@ from typing import Any
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
-from autograder.grading.rebuild import Cell, Rebuilt, defined_names
+from autograder.grading.cells import defined_names
+from autograder.grading.fair_play import apply_rule, flags_of, parts_used
+from autograder.grading.rebuild import Rebuilt, python_of
+from autograder.grading.running import CellLost, notes_of, run_cells
 from autograder.judging import (
     Answers,
     Judgement,
@@ -29,6 +32,11 @@ from autograder.results import (
 )
 from autograder.sandbox.host import Sandbox, Session, SessionLost
 
+CULPRITS_LIMIT = 3
+GONE = (
+    "Nothing in the file defines it. If you wrote it, look for it in your own copy, "
+    "put it back into its cell, save, and hand in again."
+)
 LOST_STATUS = {"timeout": "timeout", "crashed": "crashed", "protocol": "crashed"}
 
 
@@ -57,6 +65,8 @@ class Conversation:
     """Exercises during which the worker was lost."""
     stopped: SessionLost | None = None
     """The worker was lost while the notebook's own cells ran."""
+    repairs: list[str] = field(default_factory=list)
+    """Cells without which it had to be run."""
 
 
 @dataclass
@@ -86,9 +96,14 @@ def grade_submission(
             _converse(sandbox, rebuilt, asked, paper, again, everything=True)
             said = again if _answered(again) > _answered(said) else said
     results: list[ExerciseResult] = []
+    code = python_of(rebuilt.cells)
     for exercise in paper.exercises:
         met = [r.misconception for r in results if r.misconception]
-        results.append(_exercise_result(exercise, rebuilt, paper, said, met))
+        made = _exercise_result(exercise, rebuilt, paper, said, met)
+        if exercise.forbidden and exercise.id not in rebuilt.untouched:
+            answers = said.answers.get(exercise.id, {})
+            apply_rule(exercise, made, parts_used(exercise, code, answers))
+        results.append(made)
     status, message = _status(said, asked)
     result = SubmissionResult(
         student=student,
@@ -98,8 +113,8 @@ def grade_submission(
         message=message,
         isolation=sandbox.isolation,
         seconds=round(time.monotonic() - start, 3),
-        repairs=rebuilt.repairs,
-        flags=rebuilt.flags,
+        repairs=[*rebuilt.repairs, *said.repairs, *notes_of(said.cells)],
+        flags=[*rebuilt.flags, *flags_of(results)],
         exercises=results,
     )
     return Graded(result, said.public, said.cells)
@@ -111,12 +126,19 @@ def grade_submission(
 def _converse(sandbox, rebuilt, asked, paper, said, everything=False) -> None:
     """Asks every exercise; one that loses the worker costs only itself."""
     waiting = list(asked)
-    while waiting and said.stopped is None:
+    kinds = {"given", "exercise", "extra"} | ({"shown"} if everything else set())
+    cells = [cell for cell in rebuilt.cells if cell.kind in kinds]
+    while waiting:
         with sandbox.session(paper.limits) as session:
             try:
-                said.cells = _run_cells(session, rebuilt.cells, paper, everything)
-            except SessionLost as lost:
-                said.stopped = lost
+                said.cells = run_cells(session, cells, paper.limits)
+            except CellLost as lost:
+                told = lost.told(cells)
+                if told and len(said.repairs) < CULPRITS_LIMIT:
+                    cells.remove(lost.cell)
+                    said.repairs.append(told)
+                    continue
+                said.stopped = lost.ending
                 return
             while waiting:
                 exercise = waiting.pop(0)
@@ -125,17 +147,6 @@ def _converse(sandbox, rebuilt, asked, paper, said, everything=False) -> None:
                 except SessionLost as lost:
                     said.lost[exercise.id] = lost
                     break
-
-
-def _run_cells(session: Session, cells: list[Cell], paper, everything) -> list[dict]:
-    limit = paper.limits.cell_seconds
-    kinds = {"given", "exercise", "extra"} | ({"shown"} if everything else set())
-    chosen = [
-        {"id": cell.id, "source": cell.source, "seconds": limit}
-        for cell in cells
-        if cell.kind in kinds
-    ]
-    return session.run(chosen)
 
 
 def _ask_exercise(session: Session, exercise: Exercise, paper: Paper, said) -> None:
@@ -166,6 +177,7 @@ def _ask(
             "action": probe.action,
             "spec": probe.spec,
             "names": list(exercise.names),
+            "watch": list(exercise.forbidden),
         }
         seconds = max(0.0, deadline - time.monotonic())
         answers[probe.id] = checked(session.ask(question, seconds))
@@ -225,7 +237,8 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
     lost = said.lost.get(exercise.id) or said.stopped
     answers = said.answers.get(exercise.id, {})
     if exercise.id in rebuilt.untouched:
-        return _empty(exercise, "not_attempted", "Not written yet.")
+        gone = GONE if exercise.id in rebuilt.gone else "Not written yet."
+        return _empty(exercise, "not_attempted", gone)
     if lost is not None:
         status = "timeout" if lost.reason == "timeout" else "error"
         return _empty(exercise, status, lost.message)
