@@ -34,7 +34,7 @@ TEXT_LIMIT = 500
 
 Node = ast.AST
 Function = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-BINDING = (ast.stmt, ast.NamedExpr, ast.excepthandler, ast.match_case)
+BINDING = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def broken_rule(exercise: Exercise, names: Sequence[str], student: bool = False) -> str:
@@ -141,7 +141,8 @@ class _Reader:
     """Reads a notebook's statements from the targets on.
 
     A binding is `("name", dotted)`, `("value", expression, scope)`,
-    `("code", statement, scope before it)`, or `("unknown",)`.
+    `("code", statement, scope before it)`, `("either", binding, binding)` where one
+    statement gives a name twice (`try … except`), or `("unknown",)`.
     """
 
     statements: list[ast.stmt]
@@ -188,13 +189,13 @@ class _Reader:
 
     def _code_of(self, name: str) -> Iterator[tuple[Node, Scope]]:
         """Yields what stands behind a name, and what is patched onto it later."""
-        binding = self.top.get(name)
-        if binding and binding[0] == "value" or binding and binding[0] == "code":
-            yield binding[1], binding[2]
-        elif binding and binding[0] == "name":
-            self._note(binding[1])
-        elif binding is None:
-            self._note_starred(name)
+        for binding in _alternatives(self.top.get(name)):
+            if binding is None:
+                self._note_starred(name)
+            elif binding[0] in ("value", "code"):
+                yield binding[1], binding[2]
+            elif binding[0] == "name":
+                self._note(binding[1])
         for owners, statement in self.patches:
             if name in owners:
                 yield statement, self.final
@@ -206,22 +207,27 @@ class _Reader:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.split(".")[0]
-                bindings[name] = ("name", alias.name if alias.asname else name)
+                told = alias.name if alias.asname else name
+                _give(bindings, name, ("name", told))
         elif isinstance(node, ast.ImportFrom):
             self._bind_from(node, bindings)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            bindings[node.name] = ("code", node, before)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+            _give(bindings, node.name, ("code", node, before))
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 self._bind_target(target, node.value, bindings, before)
         elif isinstance(node, (ast.AugAssign, ast.For, ast.AsyncFor)):
             self._bind_target(node.target, None, bindings, before)
         if not isinstance(node, (*Function, ast.ClassDef)):
+            inner = Scope(bindings, before, before.top)
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, BINDING):
-                    inner = Scope(bindings, before, before.top)
                     self._bind(child, bindings, inner)
+                elif isinstance(child, ast.expr):
+                    for part in ast.walk(child):
+                        if isinstance(part, ast.NamedExpr):
+                            self._bind_target(part.target, part.value, bindings, inner)
 
     def _bind_from(self, node: ast.ImportFrom, bindings: dict) -> None:
         module = node.module or ""
@@ -232,17 +238,16 @@ class _Reader:
                     # A star brings the part's own name, over what stood before.
                     last = name.rpartition(".")[2]
                     if which(f"{module}.{last}", self.forbidden) == name:
-                        bindings[last] = ("name", f"{module}.{last}")
+                        _give(bindings, last, ("name", f"{module}.{last}"))
             else:
-                bindings[alias.asname or alias.name] = (
-                    "name",
-                    f"{module}.{alias.name}",
-                )
+                told = ("name", f"{module}.{alias.name}")
+                _give(bindings, alias.asname or alias.name, told)
 
     def _bind_target(self, target, value, bindings: dict, before: Scope) -> None:
         if isinstance(target, ast.Name):
             known = value is not None
-            bindings[target.id] = ("value", value, before) if known else ("unknown",)
+            told = ("value", value, before) if known else ("unknown",)
+            _give(bindings, target.id, told)
         elif isinstance(target, (ast.Tuple, ast.List)):
             values = getattr(value, "elts", None)
             same = values is not None and len(values) == len(target.elts)
@@ -270,14 +275,7 @@ class _Reader:
         if node is None or self._tired(depth):
             return None
         if isinstance(node, ast.Name):
-            binding = scope.find(node.id)
-            if binding is None:
-                return None
-            if binding[0] == "name":
-                return binding[1]
-            if binding[0] == "value":
-                return self.resolve(binding[1], binding[2], depth + 1)
-            return None
+            return self._resolve_binding(scope.find(node.id), depth)
         if isinstance(node, ast.Attribute):
             owner = self.resolve(node.value, scope, depth + 1)
             return _member(owner, node.attr)
@@ -288,6 +286,17 @@ class _Reader:
         if isinstance(node, ast.NamedExpr):
             return self.resolve(node.value, scope, depth + 1)
         return None
+
+    def _resolve_binding(self, binding: tuple | None, depth: int) -> str | None:
+        found = []
+        for one in _alternatives(binding):
+            if one and one[0] == "name":
+                found.append(one[1])
+            elif one and one[0] == "value":
+                found.append(self.resolve(one[1], one[2], depth + 1))
+        found = [dotted for dotted in found if dotted]
+        worst = [dotted for dotted in found if which(dotted, self.forbidden)]
+        return (worst or found or [None])[0]
 
     def _resolve_item(self, node: ast.Subscript, scope: Scope, depth: int):
         key = self.text(node.slice, scope, depth + 1)
@@ -491,6 +500,25 @@ class _Reader:
                 local.pop(name, None)
         for statement in body:
             self._walk(statement, inner, names)
+
+
+def _give(bindings: dict[str, tuple], name: str, binding: tuple) -> None:
+    """Binds a name; a second binding in the same place stands beside the first."""
+    known = bindings.get(name)
+    if known is not None and known != ("unknown",):
+        binding = ("either", known, binding)
+    bindings[name] = binding
+
+
+def _alternatives(binding: tuple | None) -> list[tuple | None]:
+    found, waiting = [], [binding]
+    while waiting:
+        one = waiting.pop()
+        if one and one[0] == "either":
+            waiting += one[1:]
+        else:
+            found.append(one)
+    return found
 
 
 def _member(owner: str | None, name: str | None) -> str | None:

@@ -31,20 +31,23 @@ BEHIND = {"keras.ops.dot_product_attention": ("keras.src.backend", "nn")}
 def watch(names: Iterable[str]) -> Iterator[set[str]]:
     """Gives a set that fills with those of the named parts that run meanwhile.
 
+    What such a part uses in turn is its own business.
+
     Args:
         names: dotted names of classes and functions; those of libraries that are not
             loaded are passed over.
     """
     seen: set[str] = set()
+    running: list[str] = []
     with contextlib.ExitStack() as stack:
         for name in names:
             owner, last, part = _find(name)
             if inspect.isclass(part):
                 for method in METHODS:
                     if method in vars(part):
-                        _wrap(part, method, name, seen, stack)
+                        _wrap(part, method, name, (seen, running), stack)
             elif callable(part):
-                _wrap(owner, last, name, seen, stack)
+                _wrap(owner, last, name, (seen, running), stack)
         yield seen
 
 
@@ -58,15 +61,21 @@ def _find(name: str) -> tuple[Any, str, Any]:
     return owner, last, getattr(owner, last, None)
 
 
-def _wrap(owner: Any, attribute: str, name: str, seen: set[str], stack) -> None:
+def _wrap(owner: Any, attribute: str, name: str, notes: tuple, stack) -> None:
+    seen, running = notes
     plain: Callable = vars(owner).get(attribute)
     if not inspect.isfunction(plain):
         return
 
     @functools.wraps(plain)
     def noted(*args, **kwargs):
-        seen.add(name)
-        return plain(*args, **kwargs)
+        if not running:
+            seen.add(name)
+        running.append(name)
+        try:
+            return plain(*args, **kwargs)
+        finally:
+            running.pop()
 
     # Keras reads the signature, and not always through `__wrapped__`.
     noted.__signature__ = inspect.signature(plain)

@@ -12,6 +12,7 @@ READY_MADE_ATTENTION = (
     "keras.layers.Attention",
     "keras.layers.AdditiveAttention",
     "keras.layers.MultiHeadAttention",
+    "keras.layers.GroupQueryAttention",
     "keras.layers.GroupedQueryAttention",
     "keras.ops.dot_product_attention",
     "keras_hub.layers.CachedMultiHeadAttention",
