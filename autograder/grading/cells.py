@@ -217,6 +217,19 @@ def shape_of(node: ast.AST) -> str:
     return ast.dump(node)
 
 
+def takes(node: ast.AST) -> list[str]:
+    """Returns the names of a function's arguments, or of a class's constructor's."""
+    if isinstance(node, ast.ClassDef):
+        inits = [n for n in node.body if getattr(n, "name", None) == "__init__"]
+        return ["class", *(takes(inits[-1]) if inits else [])]
+    return [a.arg for a in [*node.args.posonlyargs, *node.args.args]]
+
+
+def mentions(node: ast.AST, name: str) -> bool:
+    """Does a definition use a name?"""
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+
+
 def is_stub(definition: Definition, starters: Mapping[str, str]) -> bool:
     """Is it the starter code, or a body that says nothing?"""
     if definition.made is None or definition.name not in starters:

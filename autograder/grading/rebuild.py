@@ -24,9 +24,11 @@ from autograder.grading.cells import (
     definitions,
     grade_id,
     joined,
+    mentions,
     normal,
     same_code,
     shape_of,
+    takes,
 )
 from autograder.grading.mending import as_python
 from autograder.grading.reading import Unreadable
@@ -92,7 +94,11 @@ class _Rebuilder:
             c for c in release.cells if c.cell_type == "code" and not grade_id(c)
         ]
         self.asked = {name for wanted in names.values() for name in wanted}
-        self.starters = self._starters()
+        self.starters: dict[str, str] = {}
+        """The shape of the starter code, by name."""
+        self.takes: dict[str, list[str]] = {}
+        """The arguments that the starter code takes, by name."""
+        self._read_starters()
         self.theirs = self._read(notebook)
         self.taken: dict[Theirs, str] = {}  # a cell → its exercise, or "" for ours
         self.chosen: dict[str, Theirs] = {}
@@ -115,14 +121,12 @@ class _Rebuilder:
         self._frame()
         return self.result
 
-    def _starters(self) -> dict[str, str]:
-        """Returns the shape of the starter code, by name."""
-        return {
-            d.name: shape_of(d.made)
-            for exercise in self.names
-            for d in definitions(self.ours[exercise].source)
-            if d.made is not None and d.name in self.names[exercise]
-        }
+    def _read_starters(self) -> None:
+        for exercise, wanted in self.names.items():
+            for d in definitions(self.ours[exercise].source):
+                if d.made is not None and d.name in wanted:
+                    self.starters[d.name] = shape_of(d.made)
+                    self.takes[d.name] = takes(d.made)
 
     def _repair(self, text: str, cell: Theirs | None = None) -> None:
         told = one_line(f"cell {cell.number}: {text}" if cell else text)
@@ -266,14 +270,14 @@ class _Rebuilder:
         ]
         by_id = [c for c in by_id if normal(c.without_stubs(self.starters)).strip()]
         if len(wanted) == 1:
-            for cells, why in (
+            around = self._around(exercise)
+            for (cells, name), why in (
                 (self._checked_as(exercise), "is what the notebook checks"),
-                (by_id, "is what its cell defines"),
+                (self._own(by_id, wanted[0]), "is what its cell defines"),
                 (self._spelt_alike(wanted[0]), "is spelt alike"),
-                (self._around(exercise), "stands in its place"),
+                (self._own(around, wanted[0]), "stands in its place"),
             ):
-                name = self._only_own_name(cells)
-                if name is None:
+                if name is None or not cells:
                     continue
                 cell = [c for c in cells if c.defines((name,))][-1]
                 self.aliases[exercise] = f"{wanted[0]} = {name}"
@@ -284,19 +288,31 @@ class _Rebuilder:
             self._take(exercise, by_id[-1])
         return bool(by_id)
 
-    def _only_own_name(self, cells: list[Theirs]) -> str | None:
-        """Returns the one function or class of the student's that cells define."""
-        names = {
-            d.name
+    def _own(self, cells: list[Theirs], wanted: str) -> tuple[list[Theirs], str | None]:
+        """Returns cells with the one function or class of the student's in them.
+
+        Of several, the one that takes what the wanted one takes and is no helper of
+        another.
+        """
+        made = {
+            d.name: d.made
             for cell in cells
             if cell.runs and not self._is_shown(cell)
             for d in cell.definitions
             if d.strong and d.made is not None and d.name not in self.asked
         }
-        return names.pop() if len(names) == 1 else None
+        if len(made) > 1:
+            due = self.takes.get(wanted)
+            made = {
+                name: node
+                for name, node in made.items()
+                if takes(node) == due
+                and not any(mentions(other, name) for other in made.values())
+            }
+        return cells, next(iter(made)) if len(made) == 1 else None
 
-    def _checked_as(self, exercise: str) -> list[Theirs]:
-        """Returns the cell that defines what `check(exercise, …)` was called with."""
+    def _checked_as(self, exercise: str) -> tuple[list[Theirs], str | None]:
+        """Returns the cells and the name that `check(exercise, …)` was called with."""
         names = {
             node.args[1].id
             for cell in self.theirs
@@ -310,9 +326,9 @@ class _Rebuilder:
             and isinstance(node.args[1], ast.Name)
         } - self.asked
         found = [c for c in self.theirs if c.defines(names)]
-        return found if len(names) == 1 and self._only_own_name(found) in names else []
+        return (found, names.pop()) if len(names) == 1 else ([], None)
 
-    def _spelt_alike(self, name: str) -> list[Theirs]:
+    def _spelt_alike(self, name: str) -> tuple[list[Theirs], str | None]:
         def plain(text: str) -> str:
             return text.replace("_", "").lower()
 
@@ -321,8 +337,9 @@ class _Rebuilder:
             for c in self.theirs
             for d in c.definitions
             if d.strong and plain(d.name) == plain(name)
-        }
-        return [c for c in self.theirs if c.defines(alike - self.asked)]
+        } - self.asked
+        cells = [c for c in self.theirs if c.defines(alike)]
+        return cells, alike.pop() if len(alike) == 1 else None
 
     # --- what is ours ---
 
@@ -412,6 +429,8 @@ class _Rebuilder:
         for cell in self.theirs:
             mark = self.taken.get(cell)
             if mark == "" or not (mark or cell.runs):
+                if cell.cell.cell_type == "code" and not cell.runs:
+                    self._tell_notes(cell)
                 continue
             id = mark if mark and mark != "shown" else f"cell {cell.number}"
             kind = {"shown": "shown", None: "extra"}.get(mark, "exercise")
