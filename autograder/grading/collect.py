@@ -300,7 +300,7 @@ def _ends(name: str, *endings: str) -> bool:
 
 def _wanted(name: str) -> bool:
     parts = name.replace("\\", "/").split("/")
-    hidden = any(IGNORED.match(part) for part in parts)
+    hidden = any(IGNORED.match(part) for part in parts if part.strip("."))
     text = _ends(name, ".txt") and ".ipynb" not in name.lower()
     return not hidden and not text and _ends(name, *NOTEBOOKS, *EXPORTS)
 

@@ -303,11 +303,11 @@ class _Rebuilder:
         }
         if len(made) > 1:
             due = self.takes.get(wanted)
+            alike = {name: node for name, node in made.items() if takes(node) == due}
             made = {
                 name: node
-                for name, node in made.items()
-                if takes(node) == due
-                and not any(mentions(other, name) for other in made.values())
+                for name, node in alike.items()
+                if not any(mentions(x, name) for x in alike.values() if x is not node)
             }
         return cells, next(iter(made)) if len(made) == 1 else None
 

@@ -64,7 +64,13 @@ def run_cells(
 
 def notes_of(told: Sequence[dict[str, Any]]) -> list[str]:
     """Returns what had to be done while cells ran, in words."""
-    return [one_line(note) for cell in told for note in cell.get("mended", ())]
+    notes = [note for cell in told for note in cell.get("mended", ())]
+    notes += [
+        f"{cell['id']}: did not end and was stopped"
+        for cell in told
+        if _kind(cell) == "CellTimeout"
+    ]
+    return [one_line(note) for note in notes]
 
 
 def _run(session: Session, cell: Cell, source: str, seconds: float) -> dict[str, Any]:
