@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from autograder.watching import watch
+
 Action = Callable[[dict, dict], tuple[dict, dict]]
 ACTIONS: dict[str, Action] = {}
 MESSAGE_LIMIT = 2000
@@ -41,12 +43,21 @@ def answer(probe: dict, namespace: dict[str, Any]) -> dict:
     """Puts one probe to the objects in `namespace`; never raises.
 
     Args:
-        probe: a tree with `action` and `spec`.
+        probe: a tree with `action` and `spec`; with `watch` in it, the ready-made
+            parts named there that ran are told as the fact `ready_made`.
         namespace: the notebook's names.
 
     Returns:
         The answer as a tree.
     """
+    with watch(probe.get("watch", ())) as seen:
+        told = _answer(probe, namespace)
+    if seen:
+        told["facts"]["ready_made"] = sorted(seen)
+    return told
+
+
+def _answer(probe: dict, namespace: dict[str, Any]) -> dict:
     import keras
 
     policy = keras.config.dtype_policy()

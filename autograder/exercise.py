@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Exercise:
     manual_points: float = 0.0
     forbidden: tuple[str, ...] = ()
     """Ready-made parts that the exercise asks to build, as dotted names."""
+    ready_made: Literal["zero", "flag"] = "zero"
+    """What their use costs: all points of the exercise, or nothing until a person
+    decides. Either way it is flagged."""
 
     @property
     def manual(self) -> bool:

@@ -49,7 +49,9 @@ class ExerciseResult(BaseModel):
     misconception: str | None = None
     hint: str | None = None
     message: str = ""
-    """Where the code raised: the student's own lines."""
+    """Where the code raised: the student's own lines. Or the rule that was broken."""
+    ready_made: list[str] = Field(default_factory=list)
+    """Ready-made parts that were used where the exercise asks to build them."""
     checks: list[CheckResult] = Field(default_factory=list)
 
 

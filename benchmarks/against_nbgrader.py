@@ -25,8 +25,8 @@ from nbgrader.api import Gradebook
 
 from autograder.authoring.source import read_solution
 from autograder.course import load_course
+from autograder.grading.cells import grade_id
 from autograder.grading.classroom import Grader, Workplace
-from autograder.grading.rebuild import grade_id
 from autograder.nbgrading import tools_on_path
 from autograder.sandbox.host import Sandbox
 

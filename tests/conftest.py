@@ -60,12 +60,33 @@ def solutions(course):
     }
 
 
+@pytest.fixture(scope="session")
+def paper_of(course):
+    """Returns what a class is asked, hidden questions replaced by the public ones.
+
+    Making hidden records takes half a minute; what is tested here is not the seed.
+    """
+    from dataclasses import replace
+
+    from autograder import records
+    from autograder.exercise import PUBLIC_SEED
+    from autograder.grading.classroom import paper_for
+
+    def make(assignment):
+        path = ROOT / "autograder" / "public" / f"{assignment}.safetensors"
+        tree = records.read(path)
+        paper = paper_for(course, assignment, PUBLIC_SEED, tree, "cpu")
+        return replace(paper, limits=LIMITS)
+
+    return make
+
+
 @pytest.fixture
 def filled(release, solutions):
     """A right submission as a notebook."""
     from copy import deepcopy
 
-    from autograder.grading.rebuild import grade_id
+    from autograder.grading.cells import grade_id
 
     notebook = deepcopy(release)
     for cell in notebook.cells:

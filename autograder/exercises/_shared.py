@@ -12,9 +12,26 @@ READY_MADE_ATTENTION = (
     "keras.layers.Attention",
     "keras.layers.AdditiveAttention",
     "keras.layers.MultiHeadAttention",
+    "keras.layers.GroupQueryAttention",
     "keras.layers.GroupedQueryAttention",
     "keras.ops.dot_product_attention",
+    "keras_hub.layers.CachedMultiHeadAttention",
+    "keras_hub.layers.TransformerEncoder",
+    "keras_hub.layers.TransformerDecoder",
+    "tensorflow_addons.layers.MultiHeadAttention",
+    "torch.nn.MultiheadAttention",
+    "torch.nn.functional.scaled_dot_product_attention",
+    "torch.nn.functional.multi_head_attention_forward",
+    "jax.nn.dot_product_attention",
+    "flax.linen.MultiHeadDotProductAttention",
+    "flax.nnx.MultiHeadAttention",
 )
+READY_MADE_PATCHES = (
+    "keras_hub.layers.ViTPatchingAndEmbedding",
+    "keras_hub.layers.PatchingAndEmbedding",
+    "keras_hub.layers.PatchEmbedding",
+)
+READY_MADE_POSITIONS = ("keras_hub.layers.SinePositionEncoding",)
 
 # Where all visible scores are near -2000, a mask that fills with -10 or -100, or
 # multiplies by zero, lets the hidden keys win; -10000 still hides them. Float32 has

@@ -168,6 +168,7 @@ def _attention_weights(draw: Draw) -> Exercise:
             "exponential is 0, before the softmax. The lowest finite number of the "
             "scores' dtype is safe in float16 too, where -1e9 is not.",
         ),
+        forbidden=READY_MADE_ATTENTION,
     )
 
 
@@ -291,6 +292,7 @@ def _attention(draw: Draw) -> Exercise:
             "Each output is a mixture of value vectors, and the weights say how much "
             "of each. That, too, is one matrix product.",
         ),
+        forbidden=READY_MADE_ATTENTION,
     )
 
 

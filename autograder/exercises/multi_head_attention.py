@@ -11,6 +11,7 @@ from autograder.exercises._shared import (
     LOW_SCORE,
     LOW_TOLERANCE,
     READY_MADE_ATTENTION,
+    READY_MADE_POSITIONS,
     attempted,
     lasting_checks,
     masked_call,
@@ -483,4 +484,5 @@ def _sinusoidal_positions(draw: Draw) -> Exercise:
             "Columns 0 and 1 share the frequency 1, columns 2 and 3 share "
             "10000^(-2/dim): `ops.arange(dim) // 2` counts the pairs.",
         ),
+        forbidden=READY_MADE_POSITIONS,
     )

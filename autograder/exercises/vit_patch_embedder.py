@@ -8,7 +8,11 @@ other. Batches may be unknown; the images' sides are known.
 from __future__ import annotations
 
 from autograder.exercise import Check, Draw, Exercise, Probe
-from autograder.exercises._shared import attempted, lasting_checks
+from autograder.exercises._shared import (
+    READY_MADE_PATCHES,
+    attempted,
+    lasting_checks,
+)
 
 PATHS = ["projection.kernel", "projection.bias", "class_token", "position_embedding"]
 
@@ -303,6 +307,7 @@ def _patch_embedder(draw: Draw) -> Exercise:
             "Concatenate first, then add: the position embedding has N + 1 rows, and "
             "the first one belongs to the class token.",
         ),
+        forbidden=READY_MADE_PATCHES,
     )
 
 

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from autograder.grading.rebuild import grade_id
+from autograder.grading.cells import grade_id
 from autograder.reports.pages import prose
 from autograder.results import ExerciseResult, SubmissionResult
 from autograder.safe import inert

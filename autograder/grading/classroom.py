@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -33,8 +34,10 @@ from autograder.grading.submission import (
 )
 from autograder.judging import Records
 from autograder.results import ClassResult, Environment, SubmissionResult
+from autograder.safe import one_line
 from autograder.sandbox.host import Sandbox, SessionLost
 
+FILES_LIMIT = 24  # of one student, that are looked into
 Progress = Callable[[str], None]
 OBJECTS = 5_000_000  # lists and dictionaries in a file, more or less
 LARGE = 16 << 20
@@ -284,10 +287,9 @@ class Grader:
         if found.status != "found":
             return self._ungraded(found, found.status, found.message)
         try:
-            data = found.read()
-            rebuilt = self._rebuilt(found, data)
+            data, rebuilt = self._rebuilt(found)
         except (Unreadable, OSError) as error:
-            return self._ungraded(found, "unreadable", str(error))
+            return self._ungraded(found, "unreadable", _sentence(error))
         except Exception as error:
             message = f"It could not be read: {type(error).__name__}: {error}"
             return self._ungraded(found, "unreadable", message)
@@ -306,7 +308,35 @@ class Grader:
             return self._ungraded(found, "crashed", message)
         return Outcome(found, graded, rebuilt, self._key_of(found, data))
 
-    def _rebuilt(self, found: Found, data: bytes) -> Rebuilt:
+    def _rebuilt(self, found: Found) -> tuple[bytes, Rebuilt]:
+        """Returns the first file, or notebook in an archive, that is the assignment's.
+
+        One in which nothing is written yields to a later one in which something is.
+
+        Raises:
+            Unreadable, OSError: there is none; why the likeliest one is not.
+        """
+        best, first = None, None
+        for place, (name, data) in enumerate(_each(found)):
+            if isinstance(data, Exception):
+                first = first or data
+                continue
+            try:
+                rebuilt = self._read(name, data)
+            except Unreadable as error:
+                first = first or error
+                continue
+            if place:
+                told = f"{one_line(name)} was taken, notebook {place + 1} of the files"
+                rebuilt.repairs.insert(0, f"{told}: the likelier ones have no work in")
+            if rebuilt.sources:
+                return data, rebuilt
+            best = best or (data, rebuilt)
+        if best is None:
+            raise first or Unreadable("There is no notebook in it.")
+        return best
+
+    def _read(self, name: str, data: bytes) -> Rebuilt:
         objects = data.count(b"{") + data.count(b"[")
         if objects > OBJECTS:
             raise Unreadable(
@@ -315,7 +345,7 @@ class Grader:
             )
         # A large file takes many times its size while it is read: one at a time.
         with self.large if len(data) > LARGE else contextlib.nullcontext():
-            notebook, repairs = read_notebook(data, found.path.name)
+            notebook, repairs = read_notebook(data, name)
         rebuilt = rebuild(notebook, self.release, self.names)
         rebuilt.repairs[:0] = repairs
         return rebuilt
@@ -358,6 +388,21 @@ class Grader:
             environment=Environment(**self.sandbox.environment),
             submissions=results,
         )
+
+
+def _each(found: Found) -> Iterator[tuple[str, bytes | Exception]]:
+    """Yields a student's files by name; one that cannot be read, as its error."""
+    try:
+        yield from itertools.islice(found.contents(), FILES_LIMIT)
+    except OSError as error:
+        yield found.path.name, error
+
+
+def _sentence(error: Exception) -> str:
+    """Returns what to tell a student: of the system's errors, without its paths."""
+    if isinstance(error, OSError) and error.errno:
+        return f"The file cannot be read ({error.strerror}); hand it in again."
+    return str(error)
 
 
 def default_jobs() -> int:

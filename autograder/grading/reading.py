@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import json
 import re
+import zlib
+from html.parser import HTMLParser
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from autograder.grading.mending import take_side
 from autograder.safe import one_line
 
-CONFLICT = re.compile(r"^(<{7}|={7}|>{7}|\|{7})", re.MULTILINE)
+CONFLICT = re.compile(r"^\s*\"?<{7}", re.MULTILINE)
 CELLS_LIMIT = 5000
+SIZE_LIMIT = 200 << 20
+FENCES = re.compile(
+    r"^(```|~~~)\{?\.?(?:python|py|ipython)\b.*?\n(.*?)^\1", re.M | re.S
+)
+SCRIPT_CELL = re.compile(r"^# ?(?:%%|In ?\[.*?\]:|COMMAND -+|<codecell>).*$", re.M)
+OTHER_KINDS = (
+    (b"%PDF", "a PDF"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\xd0\xcf\x11\xe0", "a Word document"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"SQLite format 3", "a database"),
+)
 
 
 class Unreadable(Exception):
@@ -22,7 +42,7 @@ class Unreadable(Exception):
 
 
 def read_notebook(data: bytes, name: str) -> tuple[NotebookNode, list[str]]:
-    """Reads a notebook of any format since nbformat 3, or a script.
+    """Reads a notebook of any format since nbformat 3, a script, or an export of one.
 
     Returns:
         The notebook in nbformat 4, outputs dropped, and the repairs in words.
@@ -31,58 +51,91 @@ def read_notebook(data: bytes, name: str) -> tuple[NotebookNode, list[str]]:
         Unreadable: nothing of it can be used.
     """
     repairs: list[str] = []
+    _refuse_other_kinds(data, name)
     text = _text(data, repairs)
     if not text.strip():
         raise Unreadable("The file is empty; save the notebook and hand it in again.")
-    if not text.lstrip().startswith(("{", "[", "<<<<<<<")):
-        return _script(text, name, repairs), repairs
+    if not re.match(r"\s*([{\[\"]|<<<<<<<)", text):
+        return _prose(text, name, repairs), repairs
     tree = _json(text, repairs)
     return _notebook(tree, repairs), repairs
+
+
+def _refuse_other_kinds(data: bytes, name: str) -> None:
+    for head, kind in OTHER_KINDS:
+        if data.startswith(head):
+            raise Unreadable(
+                f"{one_line(name)} is {kind}, no notebook; hand in the file that ends "
+                "in .ipynb (Jupyter: File, Save; Colab: File, Download .ipynb)."
+            )
+
+
+# --- bytes → text -----------------------------------------------------------------
 
 
 def _text(data: bytes, repairs: list[str]) -> str:
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data)
         repairs.append("the file was compressed; unpacked")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        repairs.append("the file was in UTF-16; converted")
-        return data.decode("utf-16", "replace")
-    if data[:3] == b"\xef\xbb\xbf":
-        repairs.append("the file began with a byte-order mark; removed")
-        data = data[3:]
+    encoding = _wide(data)
+    if encoding:
+        repairs.append(f"the file was in {encoding.upper()}; converted")
+        text = data.decode(encoding, "replace").lstrip("\ufeff")
+    else:
+        if data[:3] == codecs.BOM_UTF8:
+            repairs.append("the file began with a byte-order mark; removed")
+            data = data[3:]
+        text = _narrow(data, repairs)
+    if "\0" in text:
+        repairs.append("the file had NUL bytes in it; removed")
+        text = text.replace("\0", "")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _wide(data: bytes) -> str | None:
+    """Returns the encoding of text in units of two or four bytes, or None."""
+    if data[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    head = data[:400]
+    for encoding, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+        if len(zeros) > 1 and zeros.count(0) > 0.8 * len(zeros):
+            return encoding
+    return None
+
+
+def _narrow(data: bytes, repairs: list[str]) -> str:
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         repairs.append("the file was not in UTF-8; read as Latin-1")
-        text = data.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        return data.decode("latin-1")
 
 
 def _gunzip(data: bytes) -> bytes:
     try:
-        with gzip.GzipFile(fileobj=__import__("io").BytesIO(data)) as file:
-            return file.read(200 << 20)
-    except (OSError, EOFError):
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            return file.read(SIZE_LIMIT)
+    except (OSError, EOFError, zlib.error):
         raise Unreadable(
             "The compressed file is damaged; hand in the notebook."
         ) from None
 
 
+# --- text → JSON ------------------------------------------------------------------
+
+
 def _json(text: str, repairs: list[str]) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, strict=False)
     except RecursionError:
         raise Unreadable("The file is nested too deeply to be a notebook.") from None
     except ValueError:
         pass
-    for side in ("ours", "theirs"):
-        if CONFLICT.search(text):
-            try:
-                tree = json.loads(_one_side(text, side))
-            except (ValueError, RecursionError):
-                continue
-            repairs.append("merge-conflict markers; one side of each was taken")
-            return tree
+    tree = _both_sides(text, repairs) if CONFLICT.search(text) else None
+    if tree is not None:
+        return tree
     tree = _salvaged(text)
     if tree is None:
         raise Unreadable(
@@ -93,26 +146,36 @@ def _json(text: str, repairs: list[str]) -> Any:
     return tree
 
 
-def _one_side(text: str, side: str) -> str:
-    kept, state = [], None
-    for line in text.split("\n"):
-        if line.startswith("<<<<<<<"):
-            state = "ours"
-        elif line.startswith("|||||||") and state:
-            state = "base"
-        elif line.startswith("=======") and state:
-            state = "theirs"
-        elif line.startswith(">>>>>>>") and state:
-            state = None
-        elif state in (None, side):
-            kept.append(line)
-    return "\n".join(kept)
+def _both_sides(text: str, repairs: list[str]) -> dict | None:
+    """Returns a conflicted notebook: one side, the other side's cells before it."""
+    sides = []
+    for side in ("theirs", "ours"):
+        try:
+            tree = json.loads(take_side(text, side), strict=False)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(tree, dict) and isinstance(tree.get("cells"), list):
+            sides.append(tree["cells"])
+    if not sides:
+        return None
+    repairs.append("merge-conflict markers; both sides' cells were read, ours last")
+    *others, kept = sides
+    known = [cell.get("source") for cell in kept if isinstance(cell, dict)]
+    extra = [
+        cell
+        for cells in others
+        for cell in cells
+        if isinstance(cell, dict)
+        and cell.get("source") not in known
+        and cell.get("cell_type") == "code"
+    ]
+    return {"cells": [*extra, *kept]}
 
 
 def _salvaged(text: str) -> dict | None:
     """Returns the cells of a damaged notebook that are whole."""
     start = re.search(r'"(cells|worksheets)"\s*:\s*\[', text)
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)
     try:
         whole, _ = decoder.raw_decode(text.lstrip())
         if isinstance(whole, dict) and "cells" in whole:
@@ -138,13 +201,20 @@ def _salvaged(text: str) -> dict | None:
     return {"cells": cells} if cells else None
 
 
+NEXT_CELL = re.compile(r'\{\s*"(cell_type|id|metadata|source|attachments|outputs)"')
+
+
 def _next_cell(text: str, position: int) -> int:
     """Returns where the next cell could begin, or -1."""
-    found = re.compile(r'\{\s*"(cell_type|id|metadata|source)"').search(text, position)
+    found = NEXT_CELL.search(text, position)
     return found.start() if found else -1
 
 
+# --- JSON → notebook --------------------------------------------------------------
+
+
 def _notebook(tree: Any, repairs: list[str]) -> NotebookNode:
+    tree = _unwrapped(tree, repairs)
     if isinstance(tree, list):
         tree = {"cells": tree}
     if not isinstance(tree, dict):
@@ -155,7 +225,10 @@ def _notebook(tree: Any, repairs: list[str]) -> NotebookNode:
         cells = [c for s in tree["worksheets"] if isinstance(s, dict)
                  for c in s.get("cells") or []]  # fmt: skip
     if not isinstance(cells, list):
-        raise Unreadable("The file has no cells; hand in the notebook itself.")
+        raise Unreadable(
+            "The file has no cells; hand in the notebook itself (Colab: File, "
+            "Download .ipynb), not a link to it."
+        )
     notebook = new_notebook()
     for number, cell in enumerate(cells[:CELLS_LIMIT], start=1):
         made = _cell(cell)
@@ -164,6 +237,28 @@ def _notebook(tree: Any, repairs: list[str]) -> NotebookNode:
         else:
             notebook.cells.append(made)
     return notebook
+
+
+def _unwrapped(tree: Any, repairs: list[str]) -> Any:
+    """Takes a notebook out of a JSON string, or of the envelope of a server."""
+    for _ in range(4):
+        if isinstance(tree, str):
+            try:
+                tree = json.loads(tree, strict=False)
+            except (ValueError, RecursionError):
+                break
+        elif (
+            isinstance(tree, dict) and "cells" not in tree and "worksheets" not in tree
+        ):
+            inner = [tree[k] for k in ("content", "notebook", "data") if k in tree]
+            if not inner or not isinstance(inner[0], (dict, str)):
+                break
+            tree = inner[0]
+        else:
+            break
+        if "the notebook was wrapped in other JSON; taken out" not in repairs:
+            repairs.append("the notebook was wrapped in other JSON; taken out")
+    return tree
 
 
 def _cell(cell: Any) -> NotebookNode | None:
@@ -178,24 +273,72 @@ def _cell(cell: Any) -> NotebookNode | None:
     make = {"markdown": new_markdown_cell, "raw": new_raw_cell}.get(kind, new_code_cell)
     if kind in ("heading", "html"):
         make = new_markdown_cell
-    made = make(source.replace("\r\n", "\n"))
+    made = make(source.replace("\r\n", "\n").replace("\r", "\n"))
     metadata = cell.get("metadata")
     if isinstance(metadata, dict):
         made.metadata = nbformat.from_dict(metadata)
     return made
 
 
-def _script(text: str, name: str, repairs: list[str]) -> NotebookNode:
-    """Reads a Python script, py:percent or plain, as a notebook."""
-    if re.match(r"\s*<(!doctype|html)", text, re.IGNORECASE):
-        raise Unreadable("This is a web page; hand in the notebook (.ipynb) itself.")
-    if not re.search(r"^(def|class|import|from)\s", text, re.MULTILINE):
+# --- what is no JSON --------------------------------------------------------------
+
+
+def _prose(text: str, name: str, repairs: list[str]) -> NotebookNode:
+    """Reads an exported web page, a Markdown file or a Python script as a notebook."""
+    if re.match(r"\s*<(\?xml|!doctype|html|!--)", text, re.IGNORECASE):
+        cells = _page_cells(text)
+        if not cells:
+            raise Unreadable(
+                "This is a web page; hand in the notebook (.ipynb) itself (Colab: "
+                "File, Download .ipynb)."
+            )
+        repairs.append("a web page instead of a notebook; its code cells were read")
+    elif FENCES.search(text):
+        cells = [found.group(2) for found in FENCES.finditer(text)]
+        repairs.append("a Markdown file instead of a notebook; its code was read")
+    elif re.search(r"^(def|class|import|from)\s", text, re.MULTILINE):
+        cells = SCRIPT_CELL.split(text)
+        repairs.append("a Python script instead of a notebook; read as cells")
+    else:
         raise Unreadable(
             f"{one_line(name)} is no notebook; hand in the file that ends in .ipynb."
         )
-    repairs.append("a Python script instead of a notebook; read as cells")
     notebook = new_notebook()
-    for block in re.split(r"^# (?:%%|In\[.*?\]:).*$", text, flags=re.MULTILINE):
+    for block in cells[:CELLS_LIMIT]:
         if block.strip():
             notebook.cells.append(new_code_cell(block.strip("\n")))
     return notebook
+
+
+class _CodeOfPage(HTMLParser):
+    """Collects the code cells of a page that nbconvert made: `pre` in `highlight`."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.cells: list[str] = []
+        self._highlight = self._inside = False
+
+    def handle_starttag(self, tag, attrs):
+        classes = (dict(attrs).get("class") or "").split()
+        if tag == "div":
+            self._highlight = "highlight" in classes
+        elif tag == "pre" and self._highlight:
+            self._inside = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        if tag == "pre":
+            self._inside = self._highlight = False
+
+    def handle_data(self, data):
+        if self._inside:
+            self.cells[-1] += data
+
+
+def _page_cells(text: str) -> list[str]:
+    page = _CodeOfPage()
+    try:
+        page.feed(text)
+    except (AssertionError, RecursionError, ValueError):
+        return []
+    return [cell for cell in page.cells if cell.strip()]

@@ -11,7 +11,10 @@ from typing import Any
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
-from autograder.grading.rebuild import Cell, Rebuilt, defined_names
+from autograder.grading.cells import defined_names
+from autograder.grading.fair_play import apply_rule, flags_of, parts_used
+from autograder.grading.rebuild import Rebuilt, python_of
+from autograder.grading.running import CellLost, notes_of, run_cells
 from autograder.judging import (
     Answers,
     Judgement,
@@ -30,6 +33,10 @@ from autograder.sandbox.host import Sandbox, Session, SessionLost
 
 ATTEMPTS = 3  # where the grader's own side fails
 FATAL_CELLS = 4
+GONE = (
+    "Nothing in the file defines it. If you wrote it, look for it in your own copy, "
+    "put it back into its cell, save, and hand in again."
+)
 LOST_STATUS = {"timeout": "timeout", "crashed": "crashed", "protocol": "crashed"}
 
 
@@ -62,6 +69,17 @@ class Conversation:
     """Why nothing more could be asked."""
     everything: bool = False
     """The cells that are only shown were run too."""
+    repairs: list[str] = field(default_factory=list)
+    """Cells without which it had to be run."""
+
+    def cells_of(self, rebuilt: Rebuilt) -> list[Cell]:
+        """Returns the cells to run."""
+        kinds = {"given", "exercise", "extra", *(["shown"] if self.everything else [])}
+        return [
+            cell
+            for cell in rebuilt.cells
+            if cell.kind in kinds and cell.id not in self.fatal
+        ]
 
 
 @dataclass
@@ -89,9 +107,14 @@ def grade_submission(
     ]
     said = _asked(sandbox, rebuilt, asked, paper) if asked else Conversation()
     results: list[ExerciseResult] = []
+    code = python_of(rebuilt.cells)
     for exercise in paper.exercises:
         met = [r.misconception for r in results if r.misconception]
-        results.append(_exercise_result(exercise, rebuilt, paper, said, met))
+        made = _exercise_result(exercise, rebuilt, paper, said, met)
+        if exercise.forbidden and exercise.id not in rebuilt.untouched:
+            answers = said.answers.get(exercise.id, {})
+            apply_rule(exercise, made, parts_used(exercise, code, answers))
+        results.append(made)
     status, message = _status(said, asked)
     result = SubmissionResult(
         student=student,
@@ -101,8 +124,8 @@ def grade_submission(
         message=message,
         isolation=sandbox.isolation,
         seconds=round(time.monotonic() - start, 3),
-        repairs=rebuilt.repairs,
-        flags=rebuilt.flags,
+        repairs=[*rebuilt.repairs, *said.repairs, *notes_of(said.cells)],
+        flags=[*rebuilt.flags, *flags_of(results)],
         exercises=results,
     )
     return Graded(result, said.public, said.cells)
@@ -181,16 +204,14 @@ def _converse(
     waiting = list(asked)
     while waiting:
         with sandbox.session(paper.limits) as session:
-            gone = _run_cells(session, rebuilt.cells, paper, said)
-            if gone is not None:
-                cell, loss = gone
-                said.fatal.add(cell.id)
-                if cell.kind == "exercise":
-                    lost[cell.id] = loss
-                    waiting = [e for e in waiting if e.id != cell.id]
+            try:
+                said.cells = run_cells(session, said.cells_of(rebuilt), paper.limits)
+            except CellLost as gone:
+                waiting = _without(gone, waiting, said, lost)
                 out_of_patience = len(said.fatal) > FATAL_CELLS
-                if cell.kind == "given" or out_of_patience or time.monotonic() > ends:
-                    return loss
+                given = gone.cell.kind == "given"
+                if given or out_of_patience or time.monotonic() > ends:
+                    return gone.ending
                 continue
             while waiting:
                 exercise = waiting.pop(0)
@@ -207,24 +228,18 @@ def _converse(
     return None
 
 
-def _run_cells(
-    session: Session, cells: list[Cell], paper, said: Conversation
-) -> tuple[Cell, SessionLost] | None:
-    """Runs the cells that count; returns the one that lost the worker, and how."""
-    limit = paper.limits.cell_seconds
-    kinds = {"given", "exercise", "extra"} | ({"shown"} if said.everything else set())
-    said.cells = []
-    for cell in cells:
-        if cell.kind not in kinds or cell.id in said.fatal:
-            continue
-        try:
-            told = {"id": cell.id, "source": cell.source, "seconds": limit}
-            said.cells += session.run([told])
-        except SessionLost as loss:
-            if loss.ours:
-                raise
-            return cell, loss
-    return None
+def _without(
+    gone: CellLost, waiting: list[Exercise], said: Conversation, lost: dict
+) -> list[Exercise]:
+    """Leaves out a cell that loses the worker; returns whom to ask all the same."""
+    if gone.ending.ours:
+        raise gone.ending
+    said.fatal.add(gone.cell.id)
+    if gone.cell.kind == "exercise":
+        lost[gone.cell.id] = gone.ending
+    elif told := gone.told():
+        said.repairs.append(told)
+    return [e for e in waiting if e.id != gone.cell.id]
 
 
 def _ask(
@@ -240,6 +255,7 @@ def _ask(
             "action": probe.action,
             "spec": probe.spec,
             "names": list(exercise.names),
+            "watch": list(exercise.forbidden),
         }
         seconds = max(0.0, deadline - time.monotonic())
         answers[probe.id] = checked(session.ask(question, seconds))
@@ -300,7 +316,8 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
     # Whoever was asked in full before the end keeps what was answered.
     lost = said.lost.get(exercise.id) or (None if answers else said.stopped)
     if exercise.id in rebuilt.untouched:
-        return _empty(exercise, "not_attempted", "Not written yet.")
+        gone = GONE if exercise.id in rebuilt.gone else "Not written yet."
+        return _empty(exercise, "not_attempted", gone)
     if lost is not None:
         status = "timeout" if lost.reason == "timeout" else "error"
         return _empty(exercise, status, lost.message)

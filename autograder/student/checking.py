@@ -12,6 +12,7 @@ import numpy as np
 from autograder import exercises, records
 from autograder.exercise import Exercise
 from autograder.judging import Judgement, Records, judge
+from autograder.ready_made import broken_rule, read_uses
 from autograder.student.display import HintCard, Notice, Picture, Report
 
 _hints_shown: dict[str, int] = {}
@@ -39,7 +40,8 @@ def check(exercise: str, *objects: Any) -> Report | Notice:
     judgement = judge(asked, answers, known, _met.values())
     if judgement.misconception:
         _met[asked.id] = judgement.misconception.name
-    return Report(judgement, _picture(judgement, answers, known))
+    rule = broken_rule(asked, _ready_made(asked, answers, namespace), student=True)
+    return Report(judgement, _picture(judgement, answers, known), rule)
 
 
 def hint(exercise: str, number: int | None = None) -> HintCard | Notice:
@@ -112,12 +114,29 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
 
     answers: dict[str, dict] = {}
     for probe in asked.probes:
-        question = {"action": probe.action, "spec": probe.spec}
+        question = {
+            "action": probe.action,
+            "spec": probe.spec,
+            "watch": asked.forbidden,
+        }
         answers[probe.id] = answer(question, namespace)
         facts = answers[probe.id]["facts"]
         if probe.action == "attempted" and not facts.get("written"):
             break
     return answers
+
+
+def _ready_made(asked: Exercise, answers, namespace: dict[str, Any]) -> list[str]:
+    """Returns the ready-made parts that the grader would find in what was written.
+
+    A notebook keeps the cells that it ran under `In`; elsewhere only what runs is seen.
+    """
+    cells = namespace.get("In")
+    cells = [c for c in cells if isinstance(c, str)] if isinstance(cells, list) else []
+    own = [getattr(namespace[name], "__name__", name) for name in asked.names]
+    read = read_uses(cells, [*asked.names, *own], asked.forbidden)
+    ran = {n for a in answers.values() for n in a["facts"].get("ready_made", ())}
+    return [name for name in asked.forbidden if name in read or name in ran]
 
 
 def _device() -> str:

@@ -92,17 +92,19 @@ class Report:
 
     judgement: Judgement
     picture: Picture | None = None
+    rule: str = ""
+    """The rule that was broken, in words: a ready-made part was used."""
 
     @property
     def passed(self) -> bool:
-        return self.judgement.passed
+        return self.judgement.passed and not self.rule
 
     @property
     def score(self) -> float:
         return self.judgement.score
 
     def __repr__(self) -> str:
-        lines = [self.headline]
+        lines = [self.headline, *([f"  ! {self.rule}"] if self.rule else [])]
         lines += [f"  {_mark(v)} {_line(v)}" for v in self._listed]
         if self.judgement.advice:
             lines.append(f"  {self.judgement.advice}")
@@ -112,7 +114,10 @@ class Report:
 
     def _repr_html_(self) -> str:
         color = GREEN if self.passed else RED if self.attempted else GREY
-        body = [f"<p><b>{_prose(self.headline)}</b></p>", "<ul>"]
+        body = [f"<p><b>{_prose(self.headline)}</b></p>"]
+        if self.rule:
+            body.append(f"<p>⚠ {_prose(self.rule)}</p>")
+        body.append("<ul>")
         body += [_item(verdict) for verdict in self._listed]
         body.append("</ul>")
         if self.judgement.advice:
@@ -146,6 +151,8 @@ class Report:
         if self.passed:
             return f"{exercise.id}: all {len(self._listed)} checks pass. Well done!"
         right = sum(verdict.passed for verdict in self._listed)
+        if self.judgement.passed:
+            return f"{exercise.id}: the numbers are right, by a part that is not yours."
         first = next(v for v in self._listed if not v.passed)
         return (
             f"{exercise.id}: {right} of {len(self._listed)} checks pass. "

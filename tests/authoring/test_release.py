@@ -10,7 +10,7 @@ from autograder.authoring.release import release_text
 from autograder.authoring.source import read_solution, read_variants, solution_lines
 from autograder.course import load_course
 from autograder.exercise import PUBLIC_SEED
-from autograder.grading.rebuild import grade_id
+from autograder.grading.cells import grade_id
 
 COURSE = load_course()
 ASSIGNMENTS = [a.name for a in COURSE.assignments]

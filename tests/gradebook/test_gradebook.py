@@ -6,7 +6,7 @@ from nbgrader.utils import determine_grade
 from autograder import exercises
 from autograder.gradebook.database import gradebook_id, write_scores
 from autograder.gradebook.notebooks import autograded
-from autograder.grading.rebuild import grade_id
+from autograder.grading.cells import grade_id
 from autograder.nbgrading import tools_on_path
 from autograder.results import CheckResult, ExerciseResult, SubmissionResult
 

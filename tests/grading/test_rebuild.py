@@ -7,8 +7,9 @@ import nbformat
 import pytest
 
 from autograder import exercises
+from autograder.grading.cells import defined_names, grade_id
 from autograder.grading.reading import Unreadable, read_notebook
-from autograder.grading.rebuild import defined_names, grade_id, rebuild
+from autograder.grading.rebuild import rebuild
 
 NAMES = {e.id: e.names for e in exercises.load("attention_head") if not e.manual}
 
