@@ -13,7 +13,7 @@ from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
 from autograder.grading.cells import defined_names
 from autograder.grading.fair_play import apply_rule, flags_of, parts_used
-from autograder.grading.rebuild import Rebuilt, python_of
+from autograder.grading.rebuild import Cell, Rebuilt, python_of
 from autograder.grading.running import CellLost, notes_of, run_cells
 from autograder.judging import (
     Answers,
