@@ -129,13 +129,17 @@ def graded(small, sandbox, solutions, tmp_path_factory):
         due[student] = points
     for variant in read_variants(small, NAME)[::5]:
         sources = {**solutions, variant.exercise: complete(variant, solutions)}
-        place = submitted / f"v_{variant.name}" / NAME
+        place = submitted / student_of(variant) / NAME
         place.mkdir(parents=True)
         text = nbformat.writes(filled_notebook(small, NAME, sources))
         (place / f"{NAME}.ipynb").write_text(text)
     grader = Grader(small, NAME, Workplace(folder), sandbox, jobs=2)
     outcomes = list(grader.grade(submitted))
     return grader, submitted, outcomes, grader.summary(outcomes), due
+
+
+def student_of(variant):
+    return f"v_{variant.name.replace('/', '_')}"
 
 
 def by_student(result: ClassResult):
@@ -165,10 +169,10 @@ def test_catalogued_mistakes_are_named(graded, small):
     *_, result, _ = graded
     got = by_student(result)
     for variant in read_variants(small, NAME)[::5]:
-        exercises = {e.id: e for e in got[f"v_{variant.name}"].exercises}
+        exercises = {e.id: e for e in got[student_of(variant)].exercises}
         exercise = exercises[variant.exercise]
         if variant.right:
-            assert got[f"v_{variant.name}"].score == 12
+            assert got[student_of(variant)].score == 12
         else:
             assert exercise.misconception == variant.mistake
             assert exercise.hint.endswith(variant.hint)
