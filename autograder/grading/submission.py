@@ -11,6 +11,7 @@ from typing import Any
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
+from autograder.grading.ready_made import ready_made
 from autograder.grading.rebuild import Cell, Rebuilt, defined_names
 from autograder.judging import (
     Answers,
@@ -98,10 +99,21 @@ def grade_submission(
         isolation=sandbox.isolation,
         seconds=round(time.monotonic() - start, 3),
         repairs=rebuilt.repairs,
-        flags=rebuilt.flags,
+        flags=[*rebuilt.flags, *_ready_made(rebuilt, paper)],
         exercises=results,
     )
     return Graded(result, said.public, said.cells)
+
+
+def _ready_made(rebuilt: Rebuilt, paper: Paper) -> list[str]:
+    helpers = [cell.source for cell in rebuilt.cells if cell.kind == "extra"]
+    return [
+        f"{exercise.id}: uses {name}"
+        for exercise in paper.exercises
+        for name in ready_made(
+            rebuilt.sources.get(exercise.id, ""), helpers, exercise.forbidden
+        )
+    ]
 
 
 # --- the conversation -------------------------------------------------------------
