@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Processes that run tests side by side.
+WORKERS ?= 2
 CONSTRAINTS := constraints/staff.txt
 
 .PHONY: demo test build lint bench clean help
@@ -23,7 +25,7 @@ demo: $(STAMP)
 	$(BIN)/autograder demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -120,8 +120,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 def describe(error: BaseException) -> dict:
     """Returns an exception as facts: its type, its sentence, the student's lines."""
+    name = type.__dict__["__name__"].__get__(type(error))  # a metaclass may lie
     return {
-        "type": type(error).__name__,
+        "type": str(name),
         "message": _sentence(error),
         "lines": _own_lines(error),
     }
@@ -306,6 +307,8 @@ def numbers(value: Any) -> np.ndarray:
     array = keras.ops.convert_to_numpy(value)
     if array.dtype.name == "bfloat16":
         array = array.astype("float32")
+    if array.dtype.kind not in "fiub":
+        raise Refusal(f"The result is of dtype {array.dtype}; expected numbers.")
     return array
 
 
@@ -404,7 +407,7 @@ def constructor(spec: dict, namespace: dict) -> tuple[dict, dict]:
     """Makes a layer with `name=` and `dtype=`, and runs it once."""
     layer = make(spec, namespace)
     args, named = arguments(spec["calls"][0])
-    facts: dict = {"name": layer.name, "policy": layer.dtype_policy.name}
+    facts: dict = {"name": _plain(layer.name), "policy": layer.dtype_policy.name}
     arrays: dict = {}
     collect("0", layer(*args, **named), facts, arrays)
     return facts, arrays

@@ -536,7 +536,7 @@ def recognise(
 
     A wrong name is worse than none. A misconception is a candidate where it explains
     every wrong answer of some check: by the same wrong numbers or facts, or by the
-    same error if it is right and wrong at the same places throughout. The one that
+    same error if nothing else in the exercise tells them apart. The one that
     explains most wrong answers wins, then the one that is right and wrong at most of
     the same places, then one that was met before, then one of this exercise.
     """
@@ -574,7 +574,8 @@ def _explains(candidate, exercise, wrong, answers, records) -> tuple[int, int]:
         if kinds & {"same", "error"} and not kinds & {"other", None}:
             whole |= {found[id] for id in lost}
     agreeing = len(exercise.probes) - len(wrong ^ also)
-    if "same" not in whole and ("error" not in whole or wrong != also):
+    twins = wrong == also and "other" not in found.values()
+    if "same" not in whole and not ("error" in whole and twins):
         return 0, agreeing
     return sum(kind in ("same", "error") for kind in found.values()), agreeing
 
@@ -589,10 +590,9 @@ def likeness(probe: Probe, own: Answer | None, theirs: Answer, records: Records)
     if own is None or (own["error"] is None) != (theirs["error"] is None):
         return "other"
     if own["error"] is not None:
-        same = _skeleton(own) == _skeleton(theirs)
-        if probe.spec.get("raises"):  # such an error may be worded freely
-            same = own["error"]["type"] == theirs["error"]["type"]
-        return "error" if same else "other"
+        return (
+            "error" if _same_error(own, theirs, records.answers[probe.id]) else "other"
+        )
     if any(own["facts"].get(f) != theirs["facts"].get(f) for f in probe.facts):
         return "other"
     if set(own["arrays"]) != set(theirs["arrays"]):
@@ -608,6 +608,13 @@ def likeness(probe: Probe, own: Answer | None, theirs: Answer, records: Records)
 
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\{[^{}]*\}|<[^<>]*>")
+
+
+def _same_error(own: Answer, theirs: Answer, right: Answer) -> bool:
+    """Do two answers raise alike? Where an error is due, its text is free."""
+    if right["error"] is not None:
+        return own["error"]["type"] == theirs["error"]["type"]
+    return _skeleton(own) == _skeleton(theirs)
 
 
 def _skeleton(answer: Answer) -> tuple[str, str]:

@@ -49,7 +49,8 @@ def _attention_weights(draw: Draw) -> Exercise:
 
     d = HEAD_SIZES[draw.integer(0, 4)]
     batch = draw.integer(2, 4)
-    queries, keys, heads = draw.sizes(3, 5, 9, avoid=[d])
+    # No square: √keys must not be what somebody's rounded √d_k is.
+    queries, keys, heads = draw.sizes(3, 5, 8, avoid=[d])
 
     def pair(*lead, scale=1.2):
         return [
@@ -353,8 +354,8 @@ def _attention_head(draw: Draw) -> Exercise:
     name = "AttentionHead"
     d = HEAD_SIZES[draw.integer(0, 4)]
     batch = draw.integer(2, 3)
-    queries, keys = draw.sizes(2, 4, 8, avoid=[d])
-    fq, fv, fk = draw.sizes(3, 8, 13, avoid=[d, queries, keys])
+    queries, keys = draw.sizes(2, 5, 8, avoid=[d])
+    fq, fv, fk = draw.sizes(3, 8, 13, avoid=[9, d, queries, keys])
 
     def inputs(b=batch, tq=queries, tk=keys):
         return [draw.normal(b, tq, fq), draw.normal(b, tk, fv), draw.normal(b, tk, fk)]

@@ -36,6 +36,8 @@ def check(exercise: str, *objects: Any) -> Report | Notice:
     except (KeyError, ValueError) as error:
         return Notice(str(error.args[0]))
     answers = ask(asked, namespace)
+    if any(_was_interrupted(answer) for answer in answers.values()):
+        return Notice(f"{asked.id}: stopped before it was done. Does a loop never end?")
     _met.pop(asked.id, None)
     judgement = judge(asked, answers, known, _met.values())
     if judgement.misconception:
@@ -63,7 +65,7 @@ def hint(exercise: str, number: int | None = None) -> HintCard | Notice:
 
 def find_exercise(id: str) -> Exercise:
     """Returns the exercise with the public probes; raises KeyError."""
-    if not isinstance(id, str):
+    if type(id) is not str:
         raise KeyError("Name the exercise first: check('attention_head', …).")
     return next(e for e in _public(exercises.assignment_of(id)) if e.id == id)
 
@@ -101,14 +103,22 @@ def _namespace(asked: Exercise, objects: tuple) -> dict[str, Any]:
     if len(objects) != len(asked.names):
         example = ", ".join([f'"{asked.id}"', *asked.names])
         raise ValueError(f"Call it with what you wrote: check({example}).")
-    module = sys.modules.get(getattr(objects[0], "__module__", None) or "")
-    return {**vars(module or sys), **dict(zip(asked.names, objects, strict=True))}
+    return {**_surroundings(objects[0]), **dict(zip(asked.names, objects, strict=True))}
+
+
+def _surroundings(thing: Any) -> dict[str, Any]:
+    """Returns the names beside an object, where it lets us ask for its module."""
+    try:
+        return dict(vars(sys.modules[thing.__module__]))
+    except Exception:
+        return {}
 
 
 def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
     """Returns the answers to an exercise's probes, by probe id.
 
-    Where nothing is written yet, only the first question is put.
+    Where nothing is written yet, only the first question is put; where the student
+    interrupts, no further one.
     """
     from autograder.answering import answer
 
@@ -121,7 +131,8 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
         }
         answers[probe.id] = answer(question, namespace)
         facts = answers[probe.id]["facts"]
-        if probe.action == "attempted" and not facts.get("written"):
+        untouched = probe.action == "attempted" and not facts.get("written")
+        if untouched or _was_interrupted(answers[probe.id]):
             break
     return answers
 
@@ -137,6 +148,10 @@ def _ready_made(asked: Exercise, answers, namespace: dict[str, Any]) -> list[str
     read = read_uses(cells, [*asked.names, *own], asked.forbidden)
     ran = {n for a in answers.values() for n in a["facts"].get("ready_made", ())}
     return [name for name in asked.forbidden if name in read or name in ran]
+
+
+def _was_interrupted(answer: dict) -> bool:
+    return bool(answer["error"]) and answer["error"]["type"] == "KeyboardInterrupt"
 
 
 def _device() -> str:

@@ -739,6 +739,22 @@ class AttentionHead(AttentionHead):
         return (output, weights) if return_attention_scores else output
 
 
+# %% wrong="sizes_from_the_first_call/in_a_reshape" exercise="attention_head" check="shapes"
+class AttentionHead(AttentionHead):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        output, weights = super().call(query, value, key, attention_mask, True)
+        batch, length, _ = query.shape
+        output = ops.reshape(output, (batch, length, self.head_dim))
+        return (output, weights) if return_attention_scores else output
+
+
 # %% wrong="value_never_learns" exercise="attention_head" check="gradients"
 # The values are cut off from the gradient, so their matrix never learns.
 class AttentionHead(AttentionHead):

@@ -141,6 +141,15 @@ def split_heads(x, num_heads):
     return ops.transpose(x, (0, 2, 1, 3))
 
 
+# %% wrong="static_sizes_needed/in_the_reshape" exercise="split_heads" check="traced"
+def split_heads(x, num_heads):
+    batch, length, features = x.shape
+    if features % num_heads:
+        raise ValueError(f"{features} features, {num_heads} heads")
+    x = ops.reshape(x, (batch, length, num_heads, features // num_heads))
+    return ops.transpose(x, (0, 2, 1, 3))
+
+
 # %% wrong="merged_without_transpose" exercise="merge_heads" check="values"
 # A reshape straight from (B, H, T, d) mixes tokens: bring the heads back behind the
 # tokens first, then reshape.
@@ -176,6 +185,12 @@ def merge_heads(x):
 # None: ask `ops.shape(x)`, or use -1.
 def merge_heads(x):
     batch, heads, length, size = (int(n) for n in x.shape)
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, heads * size))
+
+
+# %% wrong="merged_for_known_sizes_only/in_the_reshape" exercise="merge_heads" check="traced"
+def merge_heads(x):
+    batch, heads, length, size = x.shape
     return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, length, heads * size))
 
 

@@ -269,6 +269,17 @@ def test_an_error_alone_names_a_mistake_only_where_all_else_agrees():
     theirs = {"c0/0": problem()}
     own = {"c0/0": problem(), "c1/0": answer(VALUE * 2)}
     assert named((1, 1), own, theirs) is None
+    assert named((1, 1), own, {**theirs, "c1/0": answer(VALUE * 3)}) is None
+
+
+def test_where_an_error_is_due_its_text_is_free():
+    probe = Probe("c0/0", "call", {"target": "f", "names": [7]})
+    exam = Exercise("e", ("f",), "E", (Check("c0", "c0", 1.0, (probe,)),))
+    right = {"c0/0": problem(message="7 does not fit")}
+    known = Misconception("known", "e", "Mend it.", {"c0/0": problem(message="no")})
+    own = {"c0/0": problem(message="wrong size")}
+    judgement = judge(exam, own, Records(right, [known]))
+    assert not judgement.passed and judgement.misconception.name == "known"
 
 
 def test_large_numbers_that_hide_a_score_are_alike():

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,83 @@ def test_whatever_is_checked_gets_a_report(exercise, thing):
     report = autograder.check(exercise, thing)
     assert not report.passed
     assert report._repr_html_() and len(repr(report).splitlines()) <= 16
+
+
+class Stubborn(type):
+    def __call__(cls, *args, **kwargs):
+        raise RuntimeError("not today")
+
+    def __getattribute__(cls, name):
+        raise RuntimeError(f"no {name}")
+
+    def __repr__(cls):
+        raise RuntimeError("nor a name")
+
+
+class Mute:
+    """Answers everything with an error, and to every call with itself."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError("no")
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+    def __call__(self, *args, **kwargs):
+        return self
+
+    __str__ = __repr__
+    __eq__ = __bool__ = __len__ = __iter__ = __hash__ = __call__
+
+
+class Nameless(BaseException):
+    __module__ = 3
+
+    def __str__(self):
+        raise SystemExit
+
+
+def raises(*args, **kwargs):
+    raise Nameless
+
+
+def talks(*args, **kwargs):
+    for _ in range(20000):
+        print("very much")
+    return args[0]
+
+
+ODD = {
+    "metaclass": lambda: Stubborn("AttentionHead", (), {}),
+    "mute": Mute,
+    "raises": lambda: raises,
+    "talks": lambda: talks,
+    "returns mute": lambda: lambda *args, **kwargs: Mute(),
+    "objects": lambda: lambda *args, **kwargs: np.array([object(), "text"]),
+    "complex": lambda: lambda *args, **kwargs: np.ones(3, complex),
+    "generator": lambda: lambda *args, **kwargs: (x for x in [1]),
+    "exits": lambda: lambda *args, **kwargs: sys.exit(0),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("exercise", OBJECTS)
+def test_the_oddest_things_get_a_report(exercise, kind, capsys):
+    report = autograder.check(exercise, ODD[kind]())
+    assert not report.passed
+    assert report._repr_html_() and len(repr(report)) < 6000
+    assert len(capsys.readouterr().out) < 100
+
+
+def test_an_interrupted_check_stops_at_once():
+    calls = []
+
+    def attention(*args, **kwargs):
+        calls.append(args)
+        raise KeyboardInterrupt
+
+    told = autograder.check("attention", attention)
+    assert isinstance(told, Notice) and "never end" in repr(told) and len(calls) == 1
 
 
 def test_hostile_messages_are_inert():
