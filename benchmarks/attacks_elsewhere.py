@@ -39,7 +39,7 @@ from autograder.nbgrading import tools_on_path
 from autograder.sandbox.host import Sandbox
 
 TOKEN = secrets.token_hex(8)
-SECONDS = 90
+SECONDS = 300
 RIGHT = "def double(x):\n    return 2 * x\n"
 WRONG = "def double(x):\n    return 0 * x\n"
 TEST = "assert double(3) == 6\nassert double(-4) == -8\n"
