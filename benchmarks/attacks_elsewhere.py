@@ -73,8 +73,17 @@ get_ipython().ast_transformers.append(type("T", (), {"visit": lambda self, tree:
     setattr(tree, "body", [n for n in tree.body
                            if type(n).__name__ != "Assert"]), tree)[1]})())
 """,
-    "read the instructor's files": "print(open(SECRET).read())",
-    "read the environment": "import os; print(os.environ['CANARY'])",
+    "read the instructor's files": """
+found = open(SECRET).read()
+print(found)
+open(LOOT, "w").write(found)
+""",
+    "read the environment": """
+import os
+found = os.environ["CANARY"]
+print(found)
+open(LOOT, "w").write(found)
+""",
     "write the gradebook": """
 import sqlite3
 sqlite3.connect(GRADEBOOK).execute("create table planted (x)").connection.commit()
@@ -133,11 +142,13 @@ def losses(grader, attack: str, code: str) -> str:
         score = grader.score("attacker", f"{told}{code}", "skip" in attack)
         found = []
         if score is None:
-            found.append("the grader was ended")
+            found.append("the grader was ended")  # by a signal, or by `SECONDS`
         elif score > 0:
             found.append(f"{score:g} points for wrong code")
-        if TOKEN in grader.told():
+        loot = Path(facts["LOOT"])
+        if TOKEN in grader.told() or loot.exists():
             found.append("a secret")
+            loot.unlink(missing_ok=True)
         listener.settimeout(0.2)
         try:
             listener.accept()
@@ -201,6 +212,7 @@ class Elsewhere:
             "SECRET": str(self.root / "solution.txt"),
             "GRADEBOOK": str(self.book),
             "NEIGHBOUR": str(neighbour),
+            "LOOT": str(self.root / "loot.txt"),
             "PLANTED": str(Path.home() / "planted-by-an-attack"),
         }
 
