@@ -39,7 +39,7 @@ from autograder.nbgrading import tools_on_path
 from autograder.sandbox.host import Sandbox
 
 TOKEN = secrets.token_hex(8)
-SECONDS = 90
+SECONDS = 300
 RIGHT = "def double(x):\n    return 2 * x\n"
 WRONG = "def double(x):\n    return 0 * x\n"
 TEST = "assert double(3) == 6\nassert double(-4) == -8\n"
@@ -73,8 +73,17 @@ get_ipython().ast_transformers.append(type("T", (), {"visit": lambda self, tree:
     setattr(tree, "body", [n for n in tree.body
                            if type(n).__name__ != "Assert"]), tree)[1]})())
 """,
-    "read the instructor's files": "print(open(SECRET).read())",
-    "read the environment": "import os; print(os.environ['CANARY'])",
+    "read the instructor's files": """
+found = open(SECRET).read()
+print(found)
+open(LOOT, "w").write(found)
+""",
+    "read the environment": """
+import os
+found = os.environ["CANARY"]
+print(found)
+open(LOOT, "w").write(found)
+""",
     "write the gradebook": """
 import sqlite3
 sqlite3.connect(GRADEBOOK).execute("create table planted (x)").connection.commit()
@@ -99,9 +108,12 @@ os.kill(os.getppid(), signal.SIGKILL)
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--otter", type=Path, help="an environment with otter-grader")
+    options.add_argument("--only", nargs="*", help="words of the attacks to try")
     chosen = options.parse_args()
     tools_on_path()
-    lost: dict[str, dict[str, str]] = {name: {} for name in ATTACKS}
+    words = chosen.only or [""]
+    names = [name for name in ATTACKS if any(word in name for word in words)]
+    lost: dict[str, dict[str, str]] = {name: {} for name in names}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         otter = chosen.otter or install_otter(root / "otter-venv")
@@ -109,9 +121,10 @@ def main() -> None:
         for grader in graders:
             assert grader.score("honest", RIGHT) > 0, f"{grader.name}: honest"
             assert grader.score("wrong", WRONG) == 0, f"{grader.name}: wrong"
-            for attack, code in ATTACKS.items():
-                lost[attack][grader.name] = losses(grader, attack, code)
-                print(f"{grader.name}: {attack}: {lost[attack][grader.name] or 'held'}")
+            for attack in names:
+                told = losses(grader, attack, ATTACKS[attack]) or "held"
+                lost[attack][grader.name] = told
+                print(f"{grader.name}: {attack}: {told}", flush=True)
     print()
     print(table(lost, [grader.name for grader in graders]))
 
@@ -120,7 +133,7 @@ def table(lost: dict[str, dict[str, str]], names: list[str]) -> str:
     """Returns who lost what, in Markdown."""
     lines = [f"| attack | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for attack, told in lost.items():
-        cells = [told[name] or "held" for name in names]
+        cells = [told[name] for name in names]
         lines.append(f"| {attack} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -133,11 +146,13 @@ def losses(grader, attack: str, code: str) -> str:
         score = grader.score("attacker", f"{told}{code}", "skip" in attack)
         found = []
         if score is None:
-            found.append("the grader was ended")
+            found.append(grader.output)
         elif score > 0:
             found.append(f"{score:g} points for wrong code")
-        if TOKEN in grader.told():
+        loot = Path(facts["LOOT"])
+        if TOKEN in grader.told() or loot.exists():
             found.append("a secret")
+            loot.unlink(missing_ok=True)
         listener.settimeout(0.2)
         try:
             listener.accept()
@@ -201,6 +216,7 @@ class Elsewhere:
             "SECRET": str(self.root / "solution.txt"),
             "GRADEBOOK": str(self.book),
             "NEIGHBOUR": str(neighbour),
+            "LOOT": str(self.root / "loot.txt"),
             "PLANTED": str(Path.home() / "planted-by-an-attack"),
         }
 
@@ -221,8 +237,11 @@ class Elsewhere:
                 timeout=SECONDS,
             )
         except subprocess.TimeoutExpired:
+            self.output = f"no result in {SECONDS} s"
             return -1
         self.output = done.stdout + done.stderr
+        if done.returncode < 0:
+            self.output = "the grader was ended"
         return done.returncode
 
 
@@ -261,10 +280,10 @@ class Nbgrader(Elsewhere):
             handed_in.cells[1].metadata["tags"] = ["skip-execution"]
         nbformat.write(handed_in, folder / "p.ipynb")
         code = self.nbgrader("autograde", "a1", "--student", student, "--force")
-        for path in (self.root / "autograded").rglob("*.ipynb"):
-            self.output += path.read_text()
         if code < 0:
             return None
+        for path in (self.root / "autograded").rglob("*.ipynb"):
+            self.output += path.read_text()
         query = (
             "select g.auto_score from grade g join submitted_notebook n on "
             "g.notebook_id = n.id join submitted_assignment a on "

@@ -10,7 +10,14 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Grade,
+    Gradebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.preprocessors import SaveCells
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
@@ -88,8 +95,10 @@ def write_scores(
         _register(db_url, course_id, assignment, release)
         with Gradebook(db_url, course_id) as gradebook:
             try:
+                graded = _graded(gradebook, assignment)
                 for result in results:
-                    _write_one(gradebook, assignment, exercises, result)
+                    if not _is_there(graded, exercises, result):
+                        _write_one(gradebook, assignment, exercises, result)
                 gradebook.db.commit()
             except BaseException:
                 gradebook.db.rollback()
@@ -113,20 +122,63 @@ def _register(db_url, course_id, assignment, release) -> None:
     SaveCells(config=config).preprocess(release.copy(), resources)
 
 
+Graded = dict[str, dict[str, Grade]]
+
+
+def _graded(gradebook: Gradebook, assignment: str) -> Graded:
+    """Returns all grades of an assignment by student and cell, in one question."""
+    rows = (
+        gradebook.db.query(SubmittedAssignment.student_id, BaseCell.name, Grade)
+        .select_from(Grade)
+        .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
+        .join(
+            SubmittedAssignment,
+            SubmittedNotebook.assignment_id == SubmittedAssignment.id,
+        )
+        .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        .join(BaseCell, Grade.cell_id == BaseCell.id)
+        .filter(Assignment.name == assignment)
+    )
+    found: Graded = {}
+    for student, cell, grade in rows:
+        found.setdefault(student, {})[cell] = grade
+    return found
+
+
+def _is_there(graded: Graded, exercises, result: SubmissionResult) -> bool:
+    """Does the gradebook say already what a result says? Then nothing is written."""
+    own = graded.get(gradebook_id(result.student))
+    return (
+        result.status != "missing"
+        and own is not None
+        and len(own) == max(map(len, graded.values()), default=0)
+        and all(
+            (grade.auto_score, bool(grade.needs_manual_grade))
+            == _due(name, grade, exercises, result)
+            for name, grade in own.items()
+        )
+    )
+
+
+def _due(name: str, grade: Grade, exercises, result) -> tuple[float | None, bool]:
+    """Returns a cell's automatic score, and whether a person has to give points."""
+    exercise = name.removeprefix("grade_")
+    if any(e.id == exercise and not e.manual for e in exercises):
+        scores = {e.id: e.score for e in result.exercises}
+        return scores.get(exercise, 0.0), False
+    if grade.manual_score is None:
+        return None, True
+    return grade.auto_score, bool(grade.needs_manual_grade)
+
+
 def _write_one(gradebook, assignment, exercises, result: SubmissionResult) -> None:
     student = gradebook_id(result.student)
-    if result.status == "missing":
-        gradebook.update_or_create_student(student)
-        return
     gradebook.update_or_create_student(student)
+    if result.status == "missing":
+        return
     submission = gradebook.update_or_create_submission(assignment, student)
-    scores = {exercise.id: exercise.score for exercise in result.exercises}
     for notebook in submission.notebooks:
         for grade in notebook.grades:
-            exercise = grade.cell.name.removeprefix("grade_")
-            if any(e.id == exercise and not e.manual for e in exercises):
-                grade.auto_score = scores.get(exercise, 0.0)
-                grade.needs_manual_grade = False
-            elif grade.manual_score is None:
-                grade.auto_score = None
-                grade.needs_manual_grade = True
+            grade.auto_score, grade.needs_manual_grade = _due(
+                grade.cell.name, grade, exercises, result
+            )

@@ -276,9 +276,10 @@ def _bait() -> Iterator[str]:
             with open(f"{folder}/{name}", "w") as file:
                 file.write("a hidden value")
             os.chmod(f"{folder}/{name}", 0o644)
-        local.bind(f"{folder}/socket")
-        os.chmod(f"{folder}/socket", 0o777)
-        local.listen(8)
+        with contextlib.suppress(OSError):  # a temporary folder's name may be too long
+            local.bind(f"{folder}/socket")
+            os.chmod(f"{folder}/socket", 0o777)
+            local.listen(8)
         yield (
             f"FOLDER, SECRET = {folder!r}, {folder + '/secret'!r}\n"
             f"EMPTIED, PORT = {folder + '/emptied'!r}, {listener.getsockname()[1]}\n"

@@ -48,8 +48,7 @@ def libraries() -> list[str]:
         inside = any(path.startswith(k + "/") for k in keep if not os.path.islink(k))
         if os.path.exists(path) and not inside:
             keep.append(path)
-    package = _package()
-    return [path for path in keep if not package.startswith(path + "/autograder")]
+    return keep
 
 
 def exposed(secrets: list[str]) -> str | None:

@@ -94,6 +94,7 @@ def serve(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # monitors are not waited for
     guard()
     control.sendall(json.dumps(facts).encode() + b"\n")
+    place = None
     while True:
         try:
             data, handles, _, _ = socket.recv_fds(control, REQUEST_BYTES, 3)
@@ -101,11 +102,13 @@ def serve(control: socket.socket) -> None:
             break
         if not data:
             break
+        request = json.loads(data)
+        place = os.path.dirname(request["scratch"])
         try:
             guard()
             if os.fork() == 0:
                 control.close()
-                _monitor(json.loads(data), handles)
+                _monitor(request, handles)
         except (RuntimeError, OSError) as error:
             report = {"reason": "confinement", "message": str(error)}
             with contextlib.suppress(OSError):
@@ -115,6 +118,8 @@ def serve(control: socket.socket) -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
+    if place is not None:
+        scratch.sweep(place)  # only what a killed grader no longer holds
 
 
 def _monitor(request: dict, handles: list[int]) -> None:

@@ -127,12 +127,18 @@ def scan():
 attempt(scan, bool)
 """,
     "import_the_judge": """
-attempt(lambda: __import__("autograder.judging"))
-attempt(lambda: __import__("autograder.exercises.attention_head"))
-attempt(lambda: __import__("autograder.public"))
+def judging():
+    import autograder.judging
+    return autograder.judging.judge
+def asked():
+    import autograder.exercises.attention_head
+    return autograder.exercises.attention_head.__file__
+attempt(judging), attempt(asked)
 sys.path.insert(0, ROOT)
 sys.modules.pop("autograder", None)
-attempt(lambda: __import__("autograder.judging"))
+attempt(judging), attempt(asked)
+attempt(lambda: slurp(ROOT + "/autograder/public/attention_head.safetensors"))
+attempt(lambda: slurp(ROOT + "/solutions/attention_head/notebook.py"))
 """,
     "use_inherited_descriptors": """
 def isopen(fd):
@@ -634,21 +640,25 @@ raise Mute()
 }
 
 
+GROUPS = (
+    (READING, FILES),
+    (SEARCHING, "the design: it was never there"),
+    (WRITING, f"{FILES}; {CALLS}"),
+    (NETWORK, f"{CALLS}; namespaces"),
+    (PROCESSES, f"{CALLS}; namespaces, no-new-privileges"),
+    (BOMBS, f"{WATCH}; cgroup"),
+    (ENDLESS, WATCH),
+    (ENDINGS, JUDGE),
+    (FORGING, f"{JUDGE}; the wire's bounds"),
+    (TEXTS, "escaping"),
+)
+WALLED = READING | SEARCHING | WRITING | NETWORK | PROCESSES | BOMBS
+"""Those whose end depends on how a machine confines."""
+
+
 def table() -> dict[str, tuple[str, str]]:
     """Returns every attack: name → (the layer that stops it, code)."""
-    groups = (
-        (READING, FILES),
-        (SEARCHING, "the design: it was never there"),
-        (WRITING, f"{FILES}; {CALLS}"),
-        (NETWORK, f"{CALLS}; namespaces"),
-        (PROCESSES, f"{CALLS}; namespaces, no-new-privileges"),
-        (BOMBS, f"{WATCH}; cgroup"),
-        (ENDLESS, WATCH),
-        (ENDINGS, JUDGE),
-        (FORGING, f"{JUDGE}; the wire's bounds"),
-        (TEXTS, "escaping"),
-    )
-    found = {name: (layer, code) for g, layer in groups for name, code in g.items()}
+    found = {name: (layer, code) for g, layer in GROUPS for name, code in g.items()}
     for name, code in RETURNING.items():
         found[name] = JUDGE, f"{code}\ndef {{function}}(*a, **k):\n    return VALUE\n"
     return found

@@ -1,6 +1,7 @@
 """No attack gains a point, reads a secret, leaves anything, or harms a neighbour."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,18 @@ from autograder.grading.collect import student_id
 from autograder.sandbox import jail
 
 from . import corpus, files
-from .conftest import HONEST, TOKEN, surroundings
+from .conftest import HONEST, PLANS, STRONGEST, TOKEN, digest, surroundings
 
 pytestmark = pytest.mark.slow
 TABLE = corpus.table()
+PAIRS = [
+    (plan, name)
+    for plan in PLANS
+    for name in TABLE
+    if plan == STRONGEST or name in corpus.WALLED
+]
+every_way = pytest.mark.parametrize("attacked", PLANS, indirect=True)
+strongest = pytest.mark.parametrize("attacked", [STRONGEST], indirect=True)
 
 
 def test_the_corpus_is_as_large_as_promised():
@@ -19,33 +28,36 @@ def test_the_corpus_is_as_large_as_promised():
     assert all(layer for layer, _ in [*TABLE.values(), *files.FILES.values()])
 
 
+@every_way
 def test_neighbours_keep_full_marks(attacked):
     for number in range(HONEST):
         honest = attacked.of(f"honest{number}")
         assert (honest.status, honest.score) == ("graded", 12.0), honest.message
 
 
+@every_way
 def test_every_result_names_the_layers(attacked):
     for submission in attacked.result.submissions:
         layers = submission.isolation.split("+")
         assert {"landlock", "seccomp", *jail.ALWAYS} <= set(layers)
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("attacked, name", PAIRS, indirect=["attacked"])
 def test_an_attack_gains_nothing(attacked, name):
     result, twin = attacked.of(name), attacked.of("twin")
     assert 0 < twin.score < 12
     assert result.score <= twin.score
-    first = result.exercises[0]
-    assert first.score <= twin.exercises[0].score
+    assert result.exercises[0].score <= twin.exercises[0].score
     told = "\n".join([result.model_dump_json(), *attacked.pages(name)])
-    assert "BREACH" not in told.replace('print("BREACH"', "").replace(
-        "print(&#34;BREACH&#34;", ""
-    ).replace('print(\\"BREACH\\"', "")
+    # Its own source is on the pages too, and holds the word in a call of print.
+    for quoted in ('print("BREACH"', "print(&#34;BREACH&#34;", 'print(\\"BREACH\\"'):
+        told = told.replace(quoted, "")
+    assert "BREACH" not in told
     assert "".join(TOKEN) not in told
     assert "\x1b" not in told
 
 
+@strongest
 @pytest.mark.parametrize("name", files.FILES)
 def test_a_file_gains_nothing(attacked, name):
     twin = attacked.of("twin")
@@ -59,6 +71,7 @@ def test_a_file_gains_nothing(attacked, name):
     assert result.status == "graded" or result.message
 
 
+@strongest
 @pytest.mark.parametrize("name", files.NAMES)
 def test_a_name_changes_nothing(attacked, name):
     result = attacked.of(student_id(files.NAMES[name]))
@@ -66,31 +79,41 @@ def test_a_name_changes_nothing(attacked, name):
     assert result.student.isprintable()
 
 
+@every_way
 def test_secrets_are_as_they_were(attacked):
-    from .conftest import digest
-
     for path, before in attacked.kept.items():
         assert digest(path) == before, path
 
 
+@every_way
 def test_nothing_was_heard(attacked):
     assert attacked.heard == []
 
 
+@every_way
 def test_nothing_is_left_behind(attacked):
-    running = [
-        name
-        for name in filter(str.isdigit, os.listdir("/proc"))
-        if os.path.exists(f"/proc/{name}")
-        and os.stat(f"/proc/{name}").st_uid >= jail.FIRST_UID
-    ]
-    assert running == []
+    assert strays() == []
     for place, names in surroundings().items():
         new = set(names) - set(attacked.before.get(place, []))
-        left = [n for n in new if "planted" in n or "autograder" in n]
-        assert left == [], place
-    project = attacked.folder / "out"
+        assert [name for name in new if "planted" in name] == [], place
     kinds = {"feedback", "autograded", "reports", "gradebook.db", ".autograder"}
-    assert set(os.listdir(project)) <= kinds
-    students = {student_id(path) for path in os.listdir(attacked.folder / "submitted")}
-    assert len(os.listdir(project / "feedback")) == len(students)
+    assert set(os.listdir(attacked.folder / "out")) <= kinds
+    written = os.listdir(attacked.folder / "out" / "feedback")
+    assert len(written) == len(attacked.result.submissions)
+
+
+def strays():
+    """Returns processes of unused users that no monitor stands over."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            place = Path("/proc", name)
+            if place.stat().st_uid < jail.FIRST_UID:
+                continue
+            parent = place.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1]
+            line = Path("/proc", parent, "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"autograder.sandbox.zygote" not in line:
+            found.append(name)
+    return found

@@ -7,7 +7,11 @@ import shutil
 import nbformat
 import pytest
 
-from . import files
+from autograder.gradebook.database import gradebook_id
+from autograder.grading.collect import student_id
+
+from . import corpus, files
+from .conftest import STRONGEST
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -15,6 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no chromium here"),
 ]
+strongest = pytest.mark.parametrize("attacked", [STRONGEST], indirect=True)
 # In the given page the policy would stop scripts too; here escaping stands alone.
 LIVE = "<p>1</p><script>document.title='HACKED'</script>"
 
@@ -54,21 +59,28 @@ def test_the_browser_would_show_it(visit, tmp_path):
     assert visit(path) == ("HACKED", [])
 
 
+@strongest
 def test_no_feedback_page_executes(attacked, visit):
-    pages = sorted((attacked.folder / "out" / "feedback").rglob("*.html"))
-    hostile = [p for p in pages if "HACKED" in p.read_text(errors="replace")]
-    assert len(hostile) >= 3, "what was written does reach the pages"
+    place = attacked.folder / "out" / "feedback"
+    told = [*corpus.TEXTS, "file_html_everywhere"]
+    told += [gradebook_id(student_id(name)) for name in files.NAMES.values()]
+    hostile = [page for name in told for page in (place / name).rglob("*.html")]
+    assert len(hostile) == len(told)
+    reached = [p for p in hostile if "HACKED" in p.read_text(errors="replace")]
+    assert len(reached) >= 3, "what was written does reach the pages"
     for path in hostile:
         title, strangers = visit(path)
         assert "HACKED" not in title and not strangers, path
 
 
+@strongest
 def test_the_class_page_does_not_execute(attacked, visit):
     (path,) = (attacked.folder / "out" / "reports").glob("*.html")
     title, strangers = visit(path)
     assert "HACKED" not in title and not strangers
 
 
+@strongest
 def test_no_autograded_notebook_executes(attacked, visit, tmp_path):
     """As nbgrader's formgrader shows them: through nbconvert, unsanitized."""
     from nbconvert import HTMLExporter
@@ -86,6 +98,7 @@ def test_no_autograded_notebook_executes(attacked, visit, tmp_path):
         assert "HACKED" not in title, student
 
 
+@strongest
 def test_a_students_markdown_holds_no_tags(attacked):
     (path,) = (attacked.folder / "out" / "autograded" / "file_html_everywhere").rglob(
         f"{files.NAME}.ipynb"

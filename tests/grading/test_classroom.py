@@ -55,6 +55,12 @@ for module in list(sys.modules.values()):
 print('{"score": 12}')
 """
 EXIT = "import os\nprint(12.0)\nos._exit(0)\n"
+QUOTER = """
+seen = []
+def attention_weights(query, key, attention_mask=None):
+    seen.append(np.asarray(query).ravel()[:20])
+    raise ValueError(" ".join(f"{x:.4f}" for array in seen for x in array)[:1900])
+"""
 NOISE = """
 import sys, warnings, logging
 warnings.warn("a warning")
@@ -78,6 +84,7 @@ def notebooks(course, solutions):
         ),
         # The others keep their credit, but for those that need what is gone.
         "quitter": ({**solutions, first: EXIT + solutions[first]}, 1),
+        "quoter": ({first: QUOTER}, 0),
         "loop": ({first: f"def {first}(*a, **k):\n    while True: pass"}, 0),
     }
     made = {

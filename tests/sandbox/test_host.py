@@ -263,12 +263,11 @@ def test_what_a_killed_grader_left_is_swept(tmp_path):
     (left / "lock").touch()
     top = os.open(left, os.O_RDONLY)
     for _ in range(3000):  # deeper than Python recurses, longer than a path may be
-        os.mkdir("d", 0o000, dir_fd=top)
-        os.chmod("d", 0o700, dir_fd=top)
+        os.mkdir("d", dir_fd=top)
         inner = os.open("d", os.O_RDONLY, dir_fd=top)
-        os.chmod("d", 0o500, dir_fd=top)
         os.close(top)
         top = inner
+    os.mkdir("closed", 0o000, dir_fd=top)
     os.close(top)
     other = tmp_path / "mine"
     other.mkdir()
