@@ -81,9 +81,7 @@ class Copy:
         name = self.names[self.ids[number]][0]
         pattern = re.compile(rf"^\s*(def|class) {name}\b", re.MULTILINE)
         found = [i for i, c in enumerate(self.cells) if pattern.search(c.source)]
-        written = [
-            i for i in found if "NotImplementedError" not in self.cells[i].source
-        ]
+        written = [i for i in found if "NotImplemented" not in self.cells[i].source]
         return (written or found)[-1]
 
     def cell(self, number=0):
@@ -392,8 +390,9 @@ def notebook_twice(copy):
     copy.cells.extend(deepcopy(copy.cells))
 
 
-@notebook()
+@notebook(alone=True)
 def old_attempt_above(copy):
+    """Alone: where cells change places, the older attempt may be the last one."""
     copy.above(f"def {copy.name(0)}(*args, **kwargs):\n    return None")
 
 
