@@ -585,31 +585,31 @@ by_base = np.stack([np.convolve(row, np.ones(k) / k) for row in seen])  # (heads
 figure, (top, bottom) = plt.subplots(
     2, 1, figsize=(11, 4.4), sharex=True, height_ratios=[3, 2]
 )
-top.imshow(by_base, cmap="Blues", aspect="auto", vmin=0)
+strongest = by_base.max(axis=1, keepdims=True)  # each head on a scale of its own
+top.imshow(by_base / strongest, cmap="Blues", aspect="auto", vmin=0)
 top.set_yticks(range(heads), [f"head {h + 1}" for h in range(heads)])
 top.set_title("Where your heads look …", loc="left")
 bottom.bar(range(75), footprint(mutated, y_train), color=GREY, width=0.9)
 bottom.set_ylabel("bits")
 bottom.set_title("… and where a mutation matters", loc="left")
 bottom.set_xticks(range(75), LAC, family="monospace")
-bottom.tick_params(axis="x", length=0)
 bottom.spines[["top", "right"]].set_visible(False)
+highest = bottom.get_ylim()[1]
 for name, (first, last) in SITES.items():
     for axis in (top, bottom):
+        axis.tick_params(axis="x", length=0)
         axis.axvspan(first - 0.5, last - 0.5, fc="none", ec=ORANGE, lw=1.5)
-    top.text(
-        (first + last - 1) / 2, -0.62, name, color=ORANGE, ha="center", va="bottom"
-    )
+    place = {"x": last - 0.8, "y": 0.95 * highest, "ha": "right", "va": "top"}
+    bottom.text(s=name, color=ORANGE, **place)
 figure.tight_layout()
 plt.show()
-for name, (first, last) in SITES.items():
-    share = by_base[:, first:last].sum() / by_base.sum()
-    print(
-        f"{name:>3}: {(last - first) / 75:.0%} of the bases, {share:.0%} of the attention"
-    )
+for h, row in enumerate(by_base):
+    place = int(row.argmax())
+    near = [n for n, (first, last) in SITES.items() if first - 2 <= place < last + 2]
+    print(f"head {h + 1} looks most at base {place}:", *(near or ["no known site"]))
 
 # %% [markdown]
-# The heads found the sites that took biologists decades, and divided them up among
+# The heads went for the sites that took biologists decades to find, and divided them up among
 # themselves. Mind what this does *not* show: attention says where the model looked, and the
 # footprint says where the data tell something. That they agree is evidence; attention alone would not be.
 # Look for a place where they do not agree.
