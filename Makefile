@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	  { echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,staff,dev]' --constraint $(CONSTRAINTS)
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[cpu,staff,dev]' --constraint $(CONSTRAINTS)
 	@touch $@
 
 demo: $(STAMP)

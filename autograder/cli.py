@@ -26,7 +26,7 @@ from rich.table import Table
 from autograder import records
 from autograder.course import Course, CourseError, load_course
 from autograder.nbgrading import tools_on_path
-from autograder.results import ClassResult
+from autograder.results import ClassResult, SubmissionResult
 from autograder.safe import one_line
 
 app = typer.Typer(
@@ -281,10 +281,7 @@ def _progress() -> Progress:
 def _table(result: ClassResult) -> None:
     table = Table("student", "score", "status", "what to look at", box=None)
     for submission in result.submissions:
-        named = dict.fromkeys(
-            e.misconception for e in submission.exercises if e.misconception
-        )
-        notes = [submission.message] if submission.message else list(named)
+        notes = [submission.message] if submission.message else _notes(submission)
         notes += submission.flags[:1]
         color = "green" if submission.status == "graded" else "red"
         table.add_row(
@@ -306,6 +303,16 @@ def _table(result: ClassResult) -> None:
             f"{len(result.submissions)} submissions, {top:g} points, {manual:g} of "
             f"them given by a person; isolation: {result.submissions[0].isolation}"
         )
+
+
+def _notes(submission: SubmissionResult) -> list[str]:
+    """Returns the mistakes named, and what could not be judged."""
+    asked = [e for e in submission.exercises if e.status != "manual"]
+    if all(e.status == "not_attempted" for e in asked):
+        return ["nothing written"]
+    named = [e.misconception for e in asked if e.misconception]
+    stopped = [f"{e.id}: {e.status}" for e in asked if e.status in ("error", "timeout")]
+    return [*dict.fromkeys(named), *stopped]
 
 
 def _short(path: Path) -> str:

@@ -536,18 +536,18 @@ def recognise(
 
     A wrong name is worse than none. A misconception is a candidate where it explains
     every wrong answer of some check: by the same wrong numbers or facts, or by the
-    same error if nothing else in the exercise tells them apart. The one that
-    explains most wrong answers wins, then the one that is right and wrong at most of
-    the same places, then one that was met before, then one of this exercise.
+    same error if nothing else in the exercise tells them apart. The one wins that
+    explains most wrong answers, those counted off that it gets wrong otherwise; then
+    the one that is right and wrong at most of the same places, then one that was met
+    before, then one of this exercise.
     """
     wrong = {p.id for p in exercise.probes if not _right(p, answers.get(p.id), records)}
-    best, best_rank = None, (0, 0, False, False)
+    best, best_rank = None, ()
     for candidate in records.misconceptions:
-        explained, agreeing = _explains(candidate, exercise, wrong, answers, records)
+        fit = _fit(candidate, exercise, wrong, answers, records)
         met, own = candidate.name in suspected, candidate.exercise == exercise.id
-        rank = (explained, agreeing, met, own)
-        if explained and rank > best_rank:
-            best, best_rank = candidate, rank
+        if fit and (*fit, met, own) > best_rank:
+            best, best_rank = candidate, (*fit, met, own)
     return best
 
 
@@ -555,11 +555,8 @@ def _right(probe: Probe, answer: Answer | None, records: Records) -> bool:
     return examine(probe, answer, records.answers[probe.id], records.device).passed
 
 
-def _explains(candidate, exercise, wrong, answers, records) -> tuple[int, int]:
-    """Returns how many wrong answers a misconception explains, and where it agrees.
-
-    The first number is 0 where it is no candidate.
-    """
+def _fit(candidate, exercise, wrong, answers, records) -> tuple[int, int] | None:
+    """Returns how well a misconception fits; None where it is no candidate."""
     theirs = candidate.answers
     also = {p.id for p in exercise.probes if not _right(p, theirs[p.id], records)}
     found = {
@@ -576,8 +573,10 @@ def _explains(candidate, exercise, wrong, answers, records) -> tuple[int, int]:
     agreeing = len(exercise.probes) - len(wrong ^ also)
     twins = wrong == also and "other" not in found.values()
     if "same" not in whole and not ("error" in whole and twins):
-        return 0, agreeing
-    return sum(kind in ("same", "error") for kind in found.values()), agreeing
+        return None
+    kinds = list(found.values())
+    explained = kinds.count("same") + kinds.count("error") - kinds.count("other")
+    return explained, agreeing
 
 
 def likeness(probe: Probe, own: Answer | None, theirs: Answer, records: Records) -> str:

@@ -93,15 +93,23 @@ def _attention_weights(draw: Draw) -> Exercise:
             Check(
                 "masks",
                 "what the mask hides",
-                0.75,
+                0.5,
                 (
                     probe("masks/example", masked[0]),
-                    probe("masks/low", masked[1], tolerance=LOW_TOLERANCE),
                     probe("masks/shapes", *masked[2:]),
                 ),
                 ("attempted",),
                 "With a mask the weights are not right: True means attend, and a "
                 "hidden key gets weight 0 while the others still sum to 1.",
+            ),
+            Check(
+                "hidden",
+                "hidden, however low the scores",
+                0.25,
+                (probe("hidden/low", masked[1], tolerance=LOW_TOLERANCE),),
+                ("attempted",),
+                "Where all scores are far below zero, hidden keys get weight: what "
+                "stands for them must be lower than any score.",
             ),
             Check(
                 "stability",
@@ -534,7 +542,7 @@ def _attention_head(draw: Draw) -> Exercise:
             Check(
                 "masks",
                 "what the mask hides",
-                1.0,
+                0.75,
                 (
                     probe("masks/example", masked()),
                     probe(
@@ -544,16 +552,23 @@ def _attention_head(draw: Draw) -> Exercise:
                         {"args": inputs()},
                         other,
                     ),
-                    probe(
-                        "masks/low",
-                        low,
-                        weights=low_weights,
-                        tolerance=LOW_TOLERANCE,
-                    ),
                     probe("masks/blind", blind, compare="finite"),
                 ),
                 ("runs",),
                 "With a mask the output is not right: True means attend.",
+            ),
+            Check(
+                "hidden",
+                "hidden, however low the scores",
+                0.25,
+                (
+                    probe(
+                        "hidden/low", low, weights=low_weights, tolerance=LOW_TOLERANCE
+                    ),
+                ),
+                ("runs",),
+                "Where all scores are far below zero, hidden keys get weight: what "
+                "stands for them must be lower than any score.",
             ),
             Check(
                 "scores",

@@ -343,7 +343,7 @@ def _multi_head_attention(draw: Draw) -> Exercise:
             Check(
                 "masks",
                 "what the mask hides, in every head",
-                1.25,
+                1.0,
                 (
                     probe("masks/example", masked()),
                     probe(
@@ -353,17 +353,27 @@ def _multi_head_attention(draw: Draw) -> Exercise:
                         masked(shape=(batch, heads, queries, keys)),
                         {"args": inputs()},
                     ),
-                    probe(
-                        "masks/low",
-                        masked(),
-                        weights=low_weights,
-                        tolerance=LOW_TOLERANCE,
-                    ),
                     probe("masks/blind", blind, compare="finite"),
                 ),
                 ("runs",),
                 "With a mask the output is not right: a mask (B, Tq, Tk) holds for "
                 "every head, so it needs an axis for the heads.",
+            ),
+            Check(
+                "hidden",
+                "hidden, however low the scores",
+                0.25,
+                (
+                    probe(
+                        "hidden/low",
+                        masked(),
+                        weights=low_weights,
+                        tolerance=LOW_TOLERANCE,
+                    ),
+                ),
+                ("runs",),
+                "Where all scores are far below zero, hidden keys get weight: what "
+                "stands for them must be lower than any score.",
             ),
             Check(
                 "scores",

@@ -130,7 +130,7 @@ def attention_weights(query, key, attention_mask=None):
     return weights
 
 
-# %% wrong="mask_minus_ten" exercise="attention_weights" check="masks"
+# %% wrong="mask_not_low_enough" exercise="attention_weights" check="hidden"
 # Hidden keys get a score that is low but not low enough: where the visible scores are
 # lower still, the hidden keys win. Use the lowest finite number of the dtype.
 def attention_weights(query, key, attention_mask=None):
@@ -140,7 +140,7 @@ def attention_weights(query, key, attention_mask=None):
     return ops.softmax(scores, axis=-1)
 
 
-# %% wrong="mask_minus_ten/hundred" exercise="attention_weights" check="masks"
+# %% wrong="mask_not_low_enough/hundred" exercise="attention_weights" check="hidden"
 def attention_weights(query, key, attention_mask=None):
     scores = ops.einsum("...qd,...kd->...qk", query, key) / query.shape[-1] ** 0.5
     if attention_mask is not None:
@@ -370,6 +370,8 @@ class AttentionHead(AttentionHead):
         attention_mask=None,
         return_attention_scores=False,
     ):
+        key = query if key is None else key
+        value = key if value is None else value
         return super().call(query, value, key, attention_mask, return_attention_scores)
 
 
@@ -431,7 +433,7 @@ class AttentionHead(AttentionHead):
         )
 
 
-# %% wrong="head_mask_minus_hundred" exercise="attention_head" check="masks"
+# %% wrong="head_mask_not_low_enough" exercise="attention_head" check="hidden"
 # In the layer, hidden keys get a score that is not low enough: where the visible scores
 # are lower still, they win. Use the lowest finite number, or your `attention_weights`.
 class AttentionHead(AttentionHead):

@@ -373,6 +373,8 @@ class MultiHeadAttention(MultiHeadAttention):
         attention_mask=None,
         return_attention_scores=False,
     ):
+        key = query if key is None else key
+        value = key if value is None else value
         return _attend(self, query, value, key, attention_mask, return_attention_scores)
 
 
@@ -534,7 +536,7 @@ class MultiHeadAttention(MultiHeadAttention):
         )
 
 
-# %% wrong="mask_minus_ten" exercise="multi_head_attention" check="masks"
+# %% wrong="mask_not_low_enough" exercise="multi_head_attention" check="hidden"
 # Hidden keys get a score that is not low enough: where the visible scores are lower
 # still, the hidden keys win. Use the lowest finite number of the dtype.
 class MultiHeadAttention(MultiHeadAttention):
@@ -554,7 +556,7 @@ class MultiHeadAttention(MultiHeadAttention):
         )
 
 
-# %% wrong="mask_minus_ten/hundred" exercise="multi_head_attention" check="masks"
+# %% wrong="mask_not_low_enough/hundred" exercise="multi_head_attention" check="hidden"
 class MultiHeadAttention(MultiHeadAttention):
     def call(
         self,

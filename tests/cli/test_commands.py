@@ -34,6 +34,7 @@ def test_the_demo_grades_a_class(tmp_path):
     assert (folder / "reports" / "attention_head.html").is_file()
     pages = list(folder.glob("feedback/*/attention_head/attention_head.html"))
     assert len(pages) == 24
+    assert "nothing written" in done.stdout and ": timeout" in done.stdout
     assert "24 submissions" in done.stdout and "class" in done.stdout.lower()
 
 
