@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 DTYPES = frozenset(
@@ -63,10 +64,17 @@ def to_bytes(tree: Any) -> bytes:
 
 
 def from_bytes(data: bytes) -> Any:
-    """Reads what `to_bytes` wrote."""
+    """Reads what `to_bytes` wrote.
+
+    Raises:
+        ValueError: the bytes are cut short or damaged.
+    """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
-    named = load(data)
+    try:
+        named = load(data)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
     arrays = [named[name] for name in sorted(named)]
     return unflatten(json.loads(header["__metadata__"][METADATA]), arrays)
 

@@ -103,6 +103,13 @@ def test_no_outcome_of_a_cell_is_taken_as_it_comes(told):
     json.dumps(outcome, ensure_ascii=False, allow_nan=False).encode()
 
 
+@pytest.mark.parametrize("cut", [0, 4, 30, -50, -1])
+def test_damaged_records_are_told_as_such(cut):
+    data = records.to_bytes({"a": np.ones(20), "b": 1})
+    with pytest.raises((ValueError, KeyError)):
+        records.from_bytes(data[:cut])
+
+
 def test_wrong_types_are_no_answer():
     for forged in (None, [], 7, "x", {}, {"error": None, "facts": [], "arrays": {}}):
         assert checked(forged) == NOT_AN_ANSWER
