@@ -374,8 +374,8 @@ def _soft_split(draw: Draw) -> Exercise:
             ),
             _traced(
                 name,
-                call(3, 2, 1, sides=(6, 9)),
-                call(3, 2, 1, b=batch + 2, sides=(6, 9)),
+                call(3, 2, 1, sides=(6, 9), channels=1),
+                call(3, 2, 1, b=batch + 2, sides=(6, 9), channels=1),
             ),
         ),
         hints=(

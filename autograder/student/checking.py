@@ -137,6 +137,15 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
     return answers
 
 
+def _name_of(thing: Any) -> str | None:
+    """Returns the name an object was defined under, where it tells one."""
+    try:
+        name = thing.__name__
+    except Exception:
+        return None
+    return name if type(name) is str else None
+
+
 def _ready_made(asked: Exercise, answers, namespace: dict[str, Any]) -> list[str]:
     """Returns the ready-made parts that the grader would find in what was written.
 
@@ -144,8 +153,8 @@ def _ready_made(asked: Exercise, answers, namespace: dict[str, Any]) -> list[str
     """
     cells = namespace.get("In")
     cells = [c for c in cells if isinstance(c, str)] if isinstance(cells, list) else []
-    own = [getattr(namespace[name], "__name__", name) for name in asked.names]
-    read = read_uses(cells, [*asked.names, *own], asked.forbidden)
+    own = {n for name in asked.names if (n := _name_of(namespace[name]))}
+    read = read_uses(cells, sorted({*asked.names, *own}), asked.forbidden)
     ran = {n for a in answers.values() for n in a["facts"].get("ready_made", ())}
     return [name for name in asked.forbidden if name in read or name in ran]
 
