@@ -24,7 +24,7 @@ from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
 from autograder.grading.answers import checked
 from autograder.grading.collect import Found, find_submissions
-from autograder.grading.reading import Unreadable, read_notebook
+from autograder.grading.reading import GZIP, Unreadable, read_notebook
 from autograder.grading.rebuild import Rebuilt, rebuild
 from autograder.grading.submission import (
     Graded,
@@ -39,8 +39,8 @@ from autograder.sandbox.host import Sandbox, SessionLost
 
 FILES_LIMIT = 24  # of one student, that are looked into
 Progress = Callable[[str], None]
-OBJECTS = 5_000_000  # lists and dictionaries in a file, more or less
 LARGE = 16 << 20
+_large = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,6 @@ class Grader:
         self.workplace, self.sandbox, self.jobs = workplace, sandbox, jobs
         self.seed = workplace.seed()
         self.pool = ThreadPoolExecutor(max_workers=jobs)
-        self.large = threading.Lock()
         release = course.release(assignment)
         if not release.is_file():
             raise CourseError(f"{release} is missing; run `autograder build`.")
@@ -337,14 +336,9 @@ class Grader:
         return best
 
     def _read(self, name: str, data: bytes) -> Rebuilt:
-        objects = data.count(b"{") + data.count(b"[")
-        if objects > OBJECTS:
-            raise Unreadable(
-                f"It consists of {objects} parts, far more than a notebook has; "
-                "clear the outputs and save again."
-            )
         # A large file takes many times its size while it is read: one at a time.
-        with self.large if len(data) > LARGE else contextlib.nullcontext():
+        large = len(data) > LARGE or data[:2] == GZIP
+        with _large if large else contextlib.nullcontext():
             notebook, repairs = read_notebook(data, name)
         rebuilt = rebuild(notebook, self.release, self.names)
         rebuilt.repairs[:0] = repairs

@@ -148,7 +148,8 @@ def _alike(name: str, assignment: str) -> tuple[bool, bool]:
 
 def _flat(path: Path, assignment: str) -> Found | None:
     if not path.name.lower().endswith(HANDED_IN):
-        return None
+        # A student's folder may be a link, which is never followed.
+        return _regular(student_id(path.name), path, ()) if path.is_symlink() else None
     words = r"[\W_]+".join(map(re.escape, assignment.split("_")))
     whole = ENDINGS.sub("", path.name)
     stem = re.sub(rf"[\W_]*{words}.*$", "", whole, flags=re.IGNORECASE | re.DOTALL)

@@ -21,6 +21,8 @@ from autograder.safe import one_line
 CONFLICT = re.compile(r"^\s*\"?<{7}", re.MULTILINE)
 CELLS_LIMIT = 5000
 SIZE_LIMIT = 200 << 20
+OBJECTS_LIMIT = 5_000_000  # lists and dictionaries in a file, more or less
+GZIP = b"\x1f\x8b"
 FENCES = re.compile(
     r"^(```|~~~)\{?\.?(?:python|py|ipython)\b.*?\n(.*?)^\1", re.M | re.S
 )
@@ -53,6 +55,12 @@ def read_notebook(data: bytes, name: str) -> tuple[NotebookNode, list[str]]:
     repairs: list[str] = []
     _refuse_other_kinds(data, name)
     text = _text(data, repairs)
+    objects = text.count("{") + text.count("[")
+    if objects > OBJECTS_LIMIT:
+        raise Unreadable(
+            f"It consists of {objects} parts, far more than a notebook has; clear the "
+            "outputs and save again."
+        )
     if not text.strip():
         raise Unreadable("The file is empty; save the notebook and hand it in again.")
     if not re.match(r"\s*([{\[\"]|<<<<<<<)", text):
@@ -74,7 +82,7 @@ def _refuse_other_kinds(data: bytes, name: str) -> None:
 
 
 def _text(data: bytes, repairs: list[str]) -> str:
-    if data[:2] == b"\x1f\x8b":
+    if data[:2] == GZIP:
         data = _gunzip(data)
         repairs.append("the file was compressed; unpacked")
     encoding = _wide(data)

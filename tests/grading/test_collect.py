@@ -82,7 +82,8 @@ def test_links_and_pipes_are_not_opened(tmp_path):
     got = found(tmp_path / "in")
     assert got["link"].status == got["pipe"].status == "unreadable"
     assert got["loop"].status == "missing"
-    assert "folder-link" not in got or got["folder-link"].status != "found"
+    assert got["folder-link"].status == "unreadable"
+    assert "is a link" in got["folder-link"].message
 
 
 def test_odd_names_stay_apart_and_printable(tmp_path):
@@ -100,3 +101,14 @@ def test_odd_names_stay_apart_and_printable(tmp_path):
 def test_ids_do_not_collide():
     assert student_id("a\x00b") != student_id("a\x01b")
     assert student_id("ana") == "ana"
+
+
+def test_parts_are_counted_after_unpacking():
+    import gzip
+
+    from autograder.grading.reading import OBJECTS_LIMIT, Unreadable, read_notebook
+
+    data = gzip.compress(b'{"cells": [' + b"[" * (OBJECTS_LIMIT + 1))
+    assert len(data) < 100_000
+    with pytest.raises(Unreadable, match="clear the outputs"):
+        read_notebook(data, "bomb.ipynb.gz")
