@@ -128,7 +128,7 @@ def graded(small, sandbox, solutions, tmp_path_factory):
         due[student] = points
     for variant in read_variants(small, NAME)[::5]:
         sources = {**solutions, variant.exercise: complete(variant, solutions)}
-        place = submitted / f"v_{variant.name}" / NAME
+        place = submitted / folder_of(variant) / NAME
         place.mkdir(parents=True)
         text = nbformat.writes(filled_notebook(small, NAME, sources))
         (place / f"{NAME}.ipynb").write_text(text)
@@ -161,14 +161,18 @@ def test_statuses_say_what_happened(graded):
     assert all(s.isolation == got["right"].isolation != "" for s in got.values())
 
 
+def folder_of(variant):
+    return f"v_{variant.name}".replace("/", "-")
+
+
 def test_catalogued_mistakes_are_named(graded, small):
     *_, result, _ = graded
     got = by_student(result)
     for variant in read_variants(small, NAME)[::5]:
-        exercises = {e.id: e for e in got[f"v_{variant.name}"].exercises}
+        exercises = {e.id: e for e in got[folder_of(variant)].exercises}
         exercise = exercises[variant.exercise]
         if variant.right:
-            assert got[f"v_{variant.name}"].score == 12
+            assert got[folder_of(variant)].score == 12
         else:
             assert exercise.misconception == variant.mistake
             assert exercise.hint.endswith(variant.hint)
