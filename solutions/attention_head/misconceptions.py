@@ -893,6 +893,28 @@ def attention_weights(query, key, attention_mask=None):
     return powers / ops.sum(powers, axis=-1, keepdims=True)
 
 
+# %% right="blind_rows_rescued" exercise="attention_weights"
+# Minus infinity, and rows without any key left open again.
+def attention_weights(query, key, attention_mask=None):
+    scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) / query.shape[-1] ** 0.5
+    if attention_mask is not None:
+        mask = ops.broadcast_to(attention_mask, ops.shape(scores))
+        scores = ops.where(mask, scores, ops.cast(-np.inf, scores.dtype))
+        rescue = ops.any(mask, axis=-1, keepdims=True)
+        scores = ops.where(rescue, scores, ops.zeros_like(scores))
+    return ops.softmax(scores, axis=-1)
+
+
+# %% right="softmax_layer" exercise="attention_weights"
+# Keras' own softmax layer, which knows masks.
+def attention_weights(query, key, attention_mask=None):
+    scores = ops.matmul(query, ops.swapaxes(key, -1, -2)) / query.shape[-1] ** 0.5
+    if attention_mask is not None:
+        attention_mask = ops.broadcast_to(attention_mask, ops.shape(scores))
+    dtype = keras.backend.standardize_dtype(scores.dtype)
+    return keras.layers.Softmax(dtype=dtype)(scores, mask=attention_mask)
+
+
 # %% right="one_line" exercise="attention"
 # The mixture in one line.
 def attention(query, key, value, attention_mask=None):
@@ -967,6 +989,42 @@ class AttentionHead(keras.layers.Layer):
         config = super().get_config()
         config.update({"head_dim": self.head_dim})
         return config
+
+
+# %% right="base_class_and_einsum_dense" exercise="attention_head"
+# A base class of one's own, EinsumDense for Dense, Keras' default config.
+class _Projecting(keras.layers.Layer):
+    def __init__(self, head_dim, **kwargs):
+        super().__init__(**kwargs)
+        self.head_dim = head_dim
+        for name in ("query", "key", "value"):
+            dense = keras.layers.EinsumDense(
+                "btd,de->bte", (None, head_dim), dtype=self.dtype_policy
+            )
+            setattr(self, name, dense)
+
+    def build(self, query_shape, value_shape=None, key_shape=None):
+        value_shape = value_shape or query_shape
+        self.query.build(query_shape)
+        self.key.build(key_shape or value_shape)
+        self.value.build(value_shape)
+        self.built = True
+
+
+class AttentionHead(_Projecting):
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        value = query if value is None else value
+        key = value if key is None else key
+        weights = attention_weights(self.query(query), self.key(key), attention_mask)
+        output = weights @ self.value(value)
+        return [output, weights] if return_attention_scores else output
 
 
 # %% right="uses_attention" exercise="attention_head"
