@@ -16,6 +16,9 @@ c.Autograde.autograde_preprocessors = [
 ]
 c.AssignLatePenalties.plugin_class = f"{ours}.CoursePenalty"
 c.OverwriteCells.add_missing_cells = True
+# `nbgrader validate` runs a student's notebook in a kernel, trainings and all.
+c.Execute.timeout = 600
+c.Execute.iopub_timeout = 60
 # What a student wrote in words is shown without live HTML.
 c.HTMLExporter.filters = {"markdown2html": "autograder.gradebook.inert_html.markdown"}
 

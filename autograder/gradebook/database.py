@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, SubmittedAssignment
 from nbgrader.preprocessors import SaveCells
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SAWarning, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from traitlets.config import Config
 
 from autograder.course import Course, CourseError
@@ -70,15 +69,12 @@ def write_scores(
 def opened(db_url: str, course_id: str) -> Iterator[Gradebook]:
     """Opens a gradebook; raises `CourseError` where there is none to be had."""
     tools_on_path()
-    with warnings.catch_warnings():
-        # nbgrader's models are written for an older SQLAlchemy, which says so.
-        warnings.simplefilter("ignore", SAWarning)
-        try:
-            gradebook = Gradebook(db_url, course_id)
-        except (SQLAlchemyError, ImportError) as error:
-            raise CourseError(_unreachable(db_url, error)) from error
-        with gradebook:
-            yield gradebook
+    try:
+        gradebook = Gradebook(db_url, course_id)
+    except (SQLAlchemyError, ImportError) as error:
+        raise CourseError(_unreachable(db_url, error)) from error
+    with gradebook:
+        yield gradebook
 
 
 def _unreachable(db_url: str, error: Exception) -> str:
@@ -110,9 +106,7 @@ def register(
     }
     config = Config()
     config.CourseDirectory.course_id = course.id
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)
-        SaveCells(config=config).preprocess(deepcopy(release), resources)
+    SaveCells(config=config).preprocess(deepcopy(release), resources)
 
 
 def set_deadline(submission: SubmittedAssignment, course: Course, student: str) -> None:
