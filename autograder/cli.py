@@ -89,7 +89,10 @@ def grade(
         typer.Option(help="Where pages, notebooks and gradebook go; the course."),
     ] = None,
     db: Annotated[
-        str | None, typer.Option(help="The gradebook's address; SQLite in `out`.")
+        str | None,
+        typer.Option(
+            help="The gradebook's address; course.toml's, or SQLite in `out`."
+        ),
     ] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
@@ -103,7 +106,7 @@ def grade(
         submitted,
         out or course.root,
         jobs=jobs,
-        db=db,
+        db=db or (course.gradebook_url if out is None else None),
         json=json,
         minimum="none" if allow_unconfined else None,
     )
@@ -203,9 +206,8 @@ def run(
     console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:
         console.print(f"Feedback    {_short(pages[student])} …", soft_wrap=True)
-    shown = (
-        f"{_short(place.gradebook)} (SQLite)" if db is None else "the given database"
-    )
+    ours = db_url == f"sqlite:///{place.gradebook}"
+    shown = f"{_short(place.gradebook)} (SQLite)" if ours else "the given database"
     console.print(f"Gradebook   {shown}", soft_wrap=True, markup=False)
     return result
 
