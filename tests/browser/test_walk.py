@@ -28,6 +28,9 @@ BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NAME, EXERCISE = "attention_head", "attention_weights"
 NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+OVERRIDES = "default_setting_overrides"
+# Cells out of sight are in the page too.
+EVERY_CELL = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
 PATIENCE = 180_000  # milliseconds; a kernel that imports Keras on a busy machine
 
 
@@ -45,7 +48,9 @@ def lab(folder, tmp_path_factory):
     """JupyterLab in the course's folder; its address and token."""
     own = tmp_path_factory.mktemp("jupyter")
     (own / "config" / "labconfig").mkdir(parents=True)
-    (own / "config" / "labconfig" / "page_config.json").write_text(json.dumps(NO_NEWS))
+    for name, settings in (("page_config", NO_NEWS), (OVERRIDES, EVERY_CELL)):
+        path = own / "config" / "labconfig" / f"{name}.json"
+        path.write_text(json.dumps(settings))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
@@ -164,7 +169,7 @@ def test_a_course_from_generating_to_feedback(page, shoot, folder, lab, solution
     address, _ = lab
     page.goto(f"{address}/lab/tree/students/ana/{release.name}?reset")
     cells = page.locator(".jp-Notebook .jp-Cell")
-    page.get_by_text("Idle", exact=False).first.wait_for()
+    page.get_by_text("Kernel status: Idle").wait_for(state="attached")
     shoot("student_opens")
     stub = cells.filter(has_text=f'NotImplementedError("{EXERCISE}').first
     write(page, stub, solutions[EXERCISE])
