@@ -19,7 +19,7 @@ _hints_shown: dict[str, int] = {}
 _met: dict[str, str] = {}  # the misconception last seen in each exercise
 
 
-def check(exercise: str, *objects: Any) -> Report | Notice:
+def check(exercise: str, *objects: Any) -> Report | Notice | float:
     """Checks what you wrote for an exercise and shows what is right and what is not.
 
     Args:
@@ -27,14 +27,14 @@ def check(exercise: str, *objects: Any) -> Report | Notice:
         *objects: what you wrote, such as `AttentionHead`.
 
     Returns:
-        A report that the notebook displays.
+        A report that the notebook displays; its points while nbgrader validates.
 
     Raises:
         CheckFailed: nbgrader's “Validate” runs the notebook, and something is open.
     """
     report = _checked(exercise, objects)
     if os.environ.get("NBGRADER_EXECUTION") == "validate":
-        _validate(report)
+        return _validate(report)
     return report
 
 
@@ -45,10 +45,13 @@ class CheckFailed(AssertionError):
         return [str(self)]  # IPython's way to be asked: our own lines are no news
 
 
-def _validate(report: Report | Notice) -> None:
-    """Raises where points are open: nbgrader takes any other output for success."""
-    if not isinstance(report, Report) or not report.passed:
-        raise CheckFailed(repr(report)) from None
+def _validate(report: Report | Notice) -> float:
+    """Returns the points as nbgrader reads them; raises where some are open."""
+    if not isinstance(report, Report):
+        raise CheckFailed(report.text)
+    if not report.passed:
+        raise CheckFailed(repr(report) if report.attempted else report.headline)
+    return report.score
 
 
 def _checked(exercise: str, objects: tuple) -> Report | Notice:
