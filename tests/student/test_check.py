@@ -168,10 +168,10 @@ def test_under_nbgraders_validate_an_open_check_raises_one_short_error(monkeypat
 
     monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
     with pytest.raises(CheckFailed, match="attention_weights: not written yet") as told:
-        check("attention_weights", stub)
+        autograder.check("attention_weights", stub)
     assert isinstance(told.value, AssertionError)
     assert told.value._render_traceback_() == [str(told.value)]
     with pytest.raises(CheckFailed, match="No exercise"):
-        check("nonsense", stub)
+        autograder.check("nonsense", stub)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert "not written yet" in repr(check("attention_weights", stub))
+    assert "not written yet" in repr(autograder.check("attention_weights", stub))
