@@ -13,9 +13,10 @@ from nbformat.v4 import new_output
 from autograder.grading.classroom import Grader, Outcome
 from autograder.grading.rebuild import grade_id
 from autograder.reports.feedback import Picture, pictures_of
-from autograder.reports.pages import prose
-from autograder.results import ExerciseResult, SubmissionResult
+from autograder.reports.pages import points, templates
+from autograder.results import CheckResult, ExerciseResult, SubmissionResult
 from autograder.safe import inert
+from autograder.student.display import GREEN, GREY, RED
 
 MARKS = {True: "✓", False: "✗"}
 
@@ -72,25 +73,72 @@ def _score(exercise: ExerciseResult, number: int) -> NotebookNode:
 
 def _drawn(picture: Picture) -> NotebookNode:
     data = {"image/png": base64.b64encode(picture.png).decode()}
-    about = {"image/png": {"alt": picture.alt}}
+    # Half the pixels: sharp on a screen, and no wider than nbgrader's column.
+    width = int.from_bytes(picture.png[16:20], "big") // 2
+    about = {"image/png": {"alt": picture.alt, "width": width}}
     return new_output("display_data", data=data, metadata=about)
 
 
 def _display(exercise: ExerciseResult) -> NotebookNode:
-    lines, items = [], []
-    for check in exercise.checks:
-        if check.max_points == 0 and check.passed:
-            continue
-        mark = "–" if check.skipped else MARKS[check.passed]
-        message = "" if check.passed else inert(check.message)
-        points = f"{check.points:g} of {check.max_points:g}"
-        lines.append(f"{mark} {check.title} ({points}) {message}".strip())
-        items.append(
-            f"<li>{mark} {prose(check.title)} ({points})<br>{prose(message)}</li>"
-        )
+    """Says what each check found, in the words and colours of the student's `check`."""
+    listed = [c for c in exercise.checks if c.max_points or not c.passed]
+    if all(check.skipped for check in listed):
+        listed = []  # nothing was judged: the reason is told once
+    lines = [_line(check) for check in listed] or [inert(exercise.message)]
     if exercise.hint:
         lines.append(inert(exercise.hint))
-        items.append(f"<li>{prose(exercise.hint)}</li>")
-    html = f"<ul style='list-style:none;padding:0'>{''.join(items)}</ul>"
-    data = {"text/plain": "\n".join(lines) or exercise.message, "text/html": html}
+    data = {"text/plain": "\n".join(lines), "text/html": _card(exercise, listed)}
     return new_output("display_data", data=data)
+
+
+def _line(check: CheckResult) -> str:
+    message = "" if check.passed else inert(check.message)
+    share = f"{points(check.points)} of {points(check.max_points)}"
+    return f"{_mark(check)} {check.title} ({share}) {message}".strip()
+
+
+def _mark(check: CheckResult) -> str:
+    return "–" if check.skipped else MARKS[check.passed]
+
+
+CARD = """\
+<div style="border-left:4px solid {{ color }};padding:.3em 0 .3em .9em;\
+max-width:46em">
+<p style="margin:.2em 0"><b>{{ e.score|points }} of \
+{{ e.max_score|plural("point") }}</b></p>
+{% for check, mark, shade in checks %}
+<div style="margin:.3em 0 .3em 1.4em;text-indent:-1.4em">\
+<b style="display:inline-block;width:1.4em;text-indent:0;color:{{ shade }}">\
+{{ mark }}</b>{{ check.title|prose }}
+{% if check.max_points %}
+<small>({{ check.points|points }} of {{ check.max_points|points }})</small>
+{% endif %}
+{% if not check.passed and check.message %}
+<div style="text-indent:0;opacity:.85">{{ check.message|prose }}</div>
+{% endif %}
+</div>
+{% else %}
+<p style="margin:.2em 0">{{ e.message|prose }}</p>
+{% endfor %}
+{% if e.hint %}<p style="margin:.4em 0"><b>Hint.</b> {{ e.hint|prose }}</p>{% endif %}
+</div>"""
+
+
+def _card(exercise: ExerciseResult, listed: list[CheckResult]) -> str:
+    full = exercise.score >= exercise.max_score
+    tried = any(not check.skipped for check in listed)
+    return (
+        templates()
+        .from_string(CARD)
+        .render(
+            color=GREEN if full else RED if tried else GREY,
+            score=exercise.score,
+            max_score=exercise.max_score,
+            checks=[(check, _mark(check), _shade(check)) for check in listed],
+            hint=exercise.hint,
+        )
+    )
+
+
+def _shade(check: CheckResult) -> str:
+    return GREY if check.skipped else GREEN if check.passed else RED
