@@ -127,17 +127,10 @@ max-width:46em">
 def _card(exercise: ExerciseResult, listed: list[CheckResult]) -> str:
     full = exercise.score >= exercise.max_score
     tried = any(not check.skipped for check in listed)
-    return (
-        templates()
-        .from_string(CARD)
-        .render(
-            color=GREEN if full else RED if tried else GREY,
-            score=exercise.score,
-            max_score=exercise.max_score,
-            checks=[(check, _mark(check), _shade(check)) for check in listed],
-            hint=exercise.hint,
-        )
-    )
+    color = GREEN if full else RED if tried else GREY
+    checks = [(check, _mark(check), _shade(check)) for check in listed]
+    card = templates().from_string(CARD)
+    return card.render(color=color, e=exercise, checks=checks)
 
 
 def _shade(check: CheckResult) -> str:
