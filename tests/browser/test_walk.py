@@ -139,7 +139,8 @@ def press(frame, cell):
     title = done.locator(".modal-title").inner_text()
     assert title == "Success", done.inner_text()
     # Bootstrap's fading dialogs sometimes ignore a click that comes too soon.
-    frame.locator(".modal .close, .modal [data-bs-dismiss]").first.click(delay=300)
+    frame.locator(".modal .close").first.click(delay=300)
+    frame.locator(".modal, .modal-backdrop").first.wait_for(state="detached")
 
 
 def write(page, cell, text):
@@ -221,11 +222,13 @@ def test_a_course_from_generating_to_feedback(page, shoot, folder, lab, solution
     form.get_by_role("link", name="Manual Grading").click()
     form.get_by_role("link", name=NAME).first.click()
     form.get_by_role("link", name=NAME).first.click()
-    form.get_by_role("link", name="Submission #1").click()
+    with page.expect_response(lambda answer: "/api/grades?" in answer.url):
+        form.get_by_role("link", name="Submission #1").click()
+    form.locator("#explain_scaling_extra_credit[placeholder]").wait_for()
     points = form.locator("#explain_scaling")
     points.fill("1.5")
-    points.press("Tab")
-    form.locator(".score-saved").last.wait_for(state="attached")
+    with page.expect_response(lambda answer: "/api/grade/" in answer.url):
+        points.press("Tab")
     shoot("ta_grades_the_answer")
 
     # Feedback.
