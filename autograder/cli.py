@@ -173,6 +173,7 @@ def run(
     minimum: str | None = None,
 ) -> ClassResult:
     """Grades a folder of submissions and writes everything that comes of it."""
+    from autograder.gradebook.database import register
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading.classroom import Grader, Workplace, default_jobs
     from autograder.grading.collect import find_submissions
@@ -180,6 +181,7 @@ def run(
 
     course.assignment(assignment)
     place = Workplace(out.resolve())
+    db_url = db or f"sqlite:///{place.gradebook}"
     pages = {}
     with Sandbox(course.limits, minimum=minimum) as sandbox, _progress() as progress:
         task = progress.add_task("the reference answers", total=None)
@@ -191,6 +193,7 @@ def run(
             jobs or default_jobs(),
             lambda name: _describe(progress, task, f"records: {name}"),
         )
+        register(db_url, course, assignment, grader.release)  # it is there, before all
         total = len(find_submissions(submitted, assignment))
         progress.update(task, description="grading", total=total, completed=0)
         outcomes = []
@@ -198,7 +201,6 @@ def run(
             outcomes.append(outcome)
             pages[outcome.found.student] = hand_back_one(course, grader, outcome)
             progress.advance(task)
-        db_url = db or f"sqlite:///{place.gradebook}"
         result, page = hand_back_class(course, grader, outcomes, db_url)
     if json is not None:
         records.write_text(json, result.model_dump_json(indent=1) + "\n")
