@@ -38,8 +38,27 @@ WORDS = (
 )
 
 
+SPY = """
+
+import os
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return len(file.read(9))
+    except OSError:
+        return "nothing"
+
+print("SPY", *(_read(path) for path in {paths}), os.environ.get("AUTOGRADER_GRADEBOOK"))
+"""
+
+
 def run(folder, *command, ok=True):
-    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    env = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "AUTOGRADER_GRADEBOOK": f"sqlite:///{folder / 'gradebook.db'}",
+    }
     done = subprocess.run(
         [str(BIN / command[0]), *map(str, command[1:])],
         cwd=folder,
@@ -105,6 +124,9 @@ def make_class(folder, course, right):
     hand_in(folder, "broken", notebook(right)[:-9000])
     hand_in(folder, "forged", notebook({first: always}, tamper))
     hand_in(folder, "endless", notebook({**right, first: endless}))
+    kept = [str(folder / name) for name in ("gradebook.db", ".autograder/seed")]
+    spy = right[first] + SPY.format(paths=kept)
+    hand_in(folder, "spy", notebook({**right, first: spy}))
     hand_in(folder, "lost", notebook(right, forget))
     hand_in(folder, "renamed", notebook(right), "copy of it (1).ipynb")
     hand_in(folder, "script", "\n\n\n".join(right.values()), f"{NAME}.py")
@@ -162,13 +184,13 @@ def facts(folder, database):
 def test_both_ways_give_the_same_gradebook(graded):
     folder, results, said = graded
     mine, theirs = facts(folder, "other.db"), facts(folder, "gradebook.db")
-    assert set(theirs) == set(results) and len(theirs) == 12
+    assert set(theirs) == set(results) and len(theirs) == 13
     assert mine == theirs
     for student, result in results.items():
         assert theirs[student]["score"] == pytest.approx(result["score"]), student
         assert theirs[student]["penalty"] == pytest.approx(result["penalty"]), student
     scores = {student: result["score"] for student, result in results.items()}
-    full = {"right", "late", "granted", "lost", "renamed", "script"}
+    full = {"right", "late", "granted", "lost", "renamed", "script", "spy"}
     assert {student for student in scores if scores[student] == 12} == full
     assert scores["untouched"] == scores["rubbish"] == 0
     assert scores["forged"] == 0, (
@@ -207,6 +229,13 @@ def test_both_ways_write_the_same_notebooks(graded):
     assert copied == {NAME, f"{NAME}.ipynb", "timestamp.txt"}, (
         "links and pipes are left"
     )
+
+
+@pytest.mark.slow
+def test_the_worker_sees_neither_gradebook_nor_seed_nor_address(graded):
+    folder, _, _ = graded
+    text = (folder / "autograded" / "spy" / NAME / f"{NAME}.ipynb").read_text()
+    assert "SPY nothing nothing None" in text
 
 
 @pytest.mark.slow
