@@ -90,7 +90,10 @@ def grade(
         typer.Option(help="Where pages, notebooks and gradebook go; the course."),
     ] = None,
     db: Annotated[
-        str | None, typer.Option(help="The gradebook's address; SQLite in `out`.")
+        str | None,
+        typer.Option(
+            help="The gradebook's address; course.toml's, or SQLite in `out`."
+        ),
     ] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
@@ -104,7 +107,7 @@ def grade(
         submitted,
         out or course.root,
         jobs=jobs,
-        db=db,
+        db=db or (course.gradebook_url if out is None else None),
         json=json,
         minimum="none" if allow_unconfined else None,
     )
@@ -204,7 +207,7 @@ def run(
     minimum: str | None = None,
 ) -> ClassResult:
     """Grades a folder of submissions and writes everything that comes of it."""
-    from autograder.gradebook.database import try_writing
+    from autograder.gradebook.database import register, try_writing
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading.classroom import Grader, Workplace, default_jobs
     from autograder.grading.collect import find_submissions
@@ -234,6 +237,7 @@ def run(
             jobs or default_jobs(),
             lambda name: _describe(progress, task, f"records: {name}"),
         )
+        register(db_url, course, assignment, grader.release)  # it is there, before all
         total = len(find_submissions(submitted, assignment))
         progress.update(task, description="grading", total=total, completed=0)
         outcomes = []
@@ -250,9 +254,8 @@ def run(
     console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:
         console.print(f"Feedback    {_short(pages[student])} …", soft_wrap=True)
-    shown = (
-        f"{_short(place.gradebook)} (SQLite)" if db is None else "the given database"
-    )
+    ours = db_url == f"sqlite:///{place.gradebook}"
+    shown = f"{_short(place.gradebook)} (SQLite)" if ours else "the given database"
     console.print(f"Gradebook   {shown}", soft_wrap=True, markup=False)
     return result
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 FILE_NAME = "course.toml"
+GRADEBOOK_VARIABLE = "AUTOGRADER_GRADEBOOK"
+DAY = 86_400  # seconds
 
 
 class CourseError(Exception):
@@ -35,6 +40,58 @@ class Assignment:
     name: str
     title: str
     minutes: int = 60
+    due: datetime | None = None
+    """When it must be in; a moment with its offset from UTC."""
+
+    def __post_init__(self):
+        _refuse_vague(self.due, f"due of {self.name}")
+
+
+@dataclass(frozen=True)
+class Extension:
+    """More time for one student and one assignment."""
+
+    student: str
+    assignment: str
+    until: datetime
+
+    def __post_init__(self):
+        _refuse_vague(self.until, f"until of {self.student}'s extension")
+
+
+@dataclass(frozen=True)
+class LateRule:
+    """What handing in late costs; nothing, unless `percent_per_day` is given."""
+
+    grace_minutes: float = 0
+    """So much later is not late."""
+    percent_per_day: float = 0
+    """Of the assignment's points, for every day begun after the deadline."""
+    maximum_percent: float = 100
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise TypeError(f"{name} = {value!r} in [late] must be a number from 0")
+
+    def penalty(self, seconds_late: float, max_score: float) -> float:
+        """Returns the points that are taken off."""
+        if seconds_late <= 60 * self.grace_minutes:
+            return 0.0
+        days = math.ceil(seconds_late / DAY)
+        percent = min(days * self.percent_per_day, self.maximum_percent, 100)
+        return round(max_score * percent / 100, 4)
+
+
+def _refuse_vague(moment: datetime | None, name: str) -> None:
+    """Refuses a time that means another moment on another machine."""
+    if moment is None:
+        return
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise TypeError(
+            f"{name} must be a time with its offset from UTC, such as "
+            "2026-11-20T23:59:00+01:00"
+        )
 
 
 @dataclass(frozen=True)
@@ -47,6 +104,28 @@ class Course:
     repository: str
     limits: Limits
     assignments: tuple[Assignment, ...]
+    late: LateRule = LateRule()
+    extensions: tuple[Extension, ...] = ()
+    gradebook: str | None = None
+    """SQLAlchemy's address of the gradebook; SQLite in the course's folder if None."""
+
+    def deadline(self, assignment: str, student: str) -> datetime | None:
+        """Returns when a student's work is due, extensions included."""
+        due = self.assignment(assignment).due
+        if due is None:
+            return None
+        granted = [
+            e.until
+            for e in self.extensions
+            if (e.student, e.assignment) == (student, assignment)
+        ]
+        return max([due, *granted])
+
+    @property
+    def gradebook_url(self) -> str:
+        """The gradebook's address: the environment's, course.toml's, or SQLite's."""
+        configured = os.environ.get(GRADEBOOK_VARIABLE) or self.gradebook
+        return configured or f"sqlite:///{self.root / 'gradebook.db'}"
 
     def assignment(self, name: str) -> Assignment:
         """Returns the assignment `name`; raises `CourseError` where there is none."""
@@ -83,16 +162,28 @@ def load_course(root: Path | None = None) -> Course:
     try:
         data = tomllib.loads(path.read_text())
         facts = data["course"]
-        return Course(
+        course = Course(
             root=root,
             id=facts["id"],
             title=facts["title"],
             repository=facts["repository"].rstrip("/"),
             limits=_make(Limits, data.get("limits", {})),
             assignments=tuple(_make(Assignment, a) for a in data["assignment"]),
+            late=_make(LateRule, data.get("late", {})),
+            extensions=tuple(_make(Extension, e) for e in data.get("extension", [])),
+            gradebook=data.get("gradebook", {}).get("url"),
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        UnicodeDecodeError,
+    ) as error:
         raise CourseError(f"{path} cannot be read: {error}.") from error
+    for extension in course.extensions:
+        course.assignment(extension.assignment)
+    return course
 
 
 def _make(kind, values: dict):

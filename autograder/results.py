@@ -68,6 +68,12 @@ class SubmissionResult(BaseModel):
     repairs: list[str] = Field(default_factory=list)
     flags: list[str] = Field(default_factory=list)
     exercises: list[ExerciseResult] = Field(default_factory=list)
+    submitted: str | None = None
+    """When it was handed in, ISO 8601 in UTC; None where nobody wrote it down."""
+    late_seconds: float = 0.0
+    """How long after the deadline, extensions included."""
+    penalty: float = 0.0
+    """Points that are taken off for it; `score` is before that."""
 
 
 class Environment(BaseModel):

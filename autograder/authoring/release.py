@@ -1,13 +1,12 @@
 """notebook.py → nbgrader's source → the notebook that students get.
 
 nbgrader's own generator clears the solutions and locks cells. What is ours: the
-metadata that it reads, ids that do not change from one build to the next, stubs
-that name their exercise, and Colab's metadata.
+metadata that it reads, ids that do not change from one build to the next, and Colab's
+metadata.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import tempfile
@@ -16,10 +15,10 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.apps.api import NbGraderAPI
-from nbgrader.utils import compute_checksum
 from traitlets.config import Config
 
-from autograder import exercises
+from autograder import exercises, records
+from autograder.authoring.generating import as_text, configure
 from autograder.authoring.source import SourceCell, read_solution
 from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
@@ -96,20 +95,48 @@ def _grading(cell: SourceCell, by_id: dict[str, Exercise], number: int) -> dict:
     return {}
 
 
-def generate(notebook, assignment: str):
-    """Runs nbgrader's generator on an instructor's notebook; returns the release."""
+def source_text(course: Course, assignment: str) -> str:
+    """Returns the instructor's notebook, which nbgrader generates the release from."""
+    asked = exercises.load(assignment)
+    cells = read_solution(course, assignment)
+    return as_text(source_notebook(cells, asked, assignment))
+
+
+def write_sources(course: Course) -> None:
+    """Writes source/<name>/<name>.ipynb where solutions/ is newer than it.
+
+    nbgrader and formgrader look for assignments there. It is made, never edited.
+    """
+    for assignment in course.assignments:
+        made_from = [
+            course.solution(assignment.name) / "notebook.py",
+            Path(exercises.__path__[0], f"{assignment.name}.py"),
+            Path(__file__),
+        ]
+        path = course.root / "source" / assignment.name / f"{assignment.name}.ipynb"
+        if not all(file.is_file() for file in made_from):
+            continue
+        newest = max(file.stat().st_mtime_ns for file in made_from)
+        if not path.is_file() or path.stat().st_mtime_ns < newest:
+            records.write_text(path, source_text(course, assignment.name))
+
+
+def release_text(course: Course, assignment: str) -> str:
+    """Returns the release notebook as the text of its file.
+
+    Raises:
+        CourseError: nbgrader's generator refuses the source.
+    """
     tools_on_path()
     with tempfile.TemporaryDirectory(prefix="autograder-build-") as folder:
         root = Path(folder)
-        source = root / "source" / assignment
-        source.mkdir(parents=True)
-        nbformat.write(notebook, source / f"{assignment}.ipynb")
+        source = root / "source" / assignment / f"{assignment}.ipynb"
+        records.write_text(source, source_text(course, assignment))
         outcome = NbGraderAPI(config=_config(root)).generate_assignment(assignment)
         if not outcome["success"]:
             reason = outcome.get("error") or outcome.get("log", "")
             raise CourseError(f"nbgrader cannot generate {assignment}: {reason}")
-        path = root / "release" / assignment / f"{assignment}.ipynb"
-        return nbformat.read(path, as_version=4)
+        return (root / "release" / assignment / source.name).read_text("utf-8")
 
 
 def _config(root: Path) -> Config:
@@ -119,35 +146,8 @@ def _config(root: Path) -> Config:
     config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
     config.NbGrader.logfile = str(root / "nbgrader.log")
     config.Application.log_level = logging.ERROR
-    config.ClearSolutions.code_stub = {"python": "raise NotImplementedError()"}
-    config.GenerateAssignment.enforce_metadata = True
+    configure(config)
     return config
-
-
-def finish(notebook, names: dict[str, str]):
-    """Names the stubs after their exercises and drops what varies between machines."""
-    for cell in notebook.cells:
-        exercise = names.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
-        if cell.cell_type == "code" and exercise:
-            stub = f'raise NotImplementedError("{exercise}: write this part.")'
-            cell.source = cell.source.replace("raise NotImplementedError()", stub)
-            cell.metadata["nbgrader"]["checksum"] = compute_checksum(cell)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    notebook.metadata["language_info"] = {"name": "python"}
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    return notebook
-
-
-def release_text(course: Course, assignment: str) -> str:
-    """Returns the release notebook as the text of its file."""
-    asked = exercises.load(assignment)
-    cells = read_solution(course, assignment)
-    notebook = generate(source_notebook(cells, asked, assignment), assignment)
-    names = {exercise.id: exercise.id for exercise in asked if not exercise.manual}
-    notebook = finish(notebook, names)
-    nbformat.validate(notebook)
-    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def filled_notebook(course: Course, assignment: str, sources: dict[str, str]):

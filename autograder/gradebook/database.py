@@ -6,27 +6,34 @@ import contextlib
 import hashlib
 import os
 import re
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime
 
 from nbformat import NotebookNode
 from nbgrader.api import (
     Assignment,
-    BaseCell,
+    Comment,
     Grade,
     Gradebook,
+    InvalidEntry,
+    Student,
     SubmittedAssignment,
     SubmittedNotebook,
 )
 from nbgrader.preprocessors import SaveCells
-from sqlalchemy import create_engine, make_url
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy import create_engine, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import selectinload, undefer
 from traitlets.config import Config
 
-from autograder.course import CourseError
-from autograder.exercise import Exercise
+from autograder.course import Course, CourseError
+from autograder.gradebook.manual import remembered, settle
+from autograder.gradebook.notebooks import shown
+from autograder.grading.cells import grade_id
 from autograder.nbgrading import tools_on_path
 from autograder.results import SubmissionResult
+from autograder.safe import one_line
 
 
 def gradebook_id(student: str) -> str:
@@ -40,75 +47,82 @@ def gradebook_id(student: str) -> str:
     return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:6]}"
 
 
+# --- a gradebook that can be had --------------------------------------------------
+
+
 @contextlib.contextmanager
-def _told(db_url: str) -> Iterator[None]:
-    """Says in one sentence why a gradebook cannot be written."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise CourseError(
-            f"The gradebook {db_url} cannot be written ({reason}). Close what else "
-            "has it open, see that you may write it, and run this again: what is "
-            "graded is kept."
-        ) from error
+def opened(db_url: str, course_id: str) -> Iterator[Gradebook]:
+    """Opens a gradebook; what is not committed at the end is not written.
+
+    Raises:
+        CourseError: it cannot be opened, or not be written.
+    """
+    tools_on_path()
+    with _told(db_url, "opened"):
+        gradebook = Gradebook(db_url, course_id)
+    with gradebook, _told(db_url, "written"):
+        yield gradebook
 
 
 def try_writing(db_url: str) -> None:
-    """Raises `CourseError` where a gradebook that is there could not be written."""
-    url = make_url(db_url)
-    name = url.database if url.get_backend_name() == "sqlite" else None
-    if not name or not os.path.isfile(name) or not os.path.getsize(name):
-        return
-    with _told(db_url):
+    """Raises `CourseError` where the gradebook could not be written.
+
+    An SQLite gradebook that is not there yet is not made.
+    """
+    with _told(db_url, "written"):
+        url = make_url(db_url)
+        sqlite = url.get_backend_name() == "sqlite"
+        if sqlite and not _is_filled(url.database):
+            return
         engine = create_engine(url)
         try:
             with engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if sqlite:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
                 connection.rollback()
         finally:
             engine.dispose()
 
 
-def write_scores(
-    db_url: str,
-    course_id: str,
-    assignment: str,
-    release: NotebookNode,
-    exercises: list[Exercise],
-    results: Iterable[SubmissionResult],
+def _is_filled(path: str | None) -> bool:
+    return bool(path) and os.path.exists(path) and os.path.getsize(path) > 0
+
+
+@contextlib.contextmanager
+def _told(db_url: str, done: str) -> Iterator[None]:
+    """Says in one sentence why a gradebook cannot be opened or written."""
+    try:
+        yield
+    except (SQLAlchemyError, InvalidEntry, ImportError) as error:
+        raise CourseError(_sentence(db_url, done, error)) from error
+
+
+def _sentence(db_url: str, done: str, error: Exception) -> str:
+    try:
+        address = make_url(db_url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "The gradebook's address is none; write it as postgresql://host/name."
+    if isinstance(error, ImportError):
+        return f"No driver for {address}; for PostgreSQL install psycopg[binary]."
+    reason = one_line(getattr(error, "orig", None) or error)
+    return (
+        f"The gradebook {address} cannot be {done} ({reason}). See that nothing else "
+        "has it open and that you may write it, and run this again: what is graded "
+        "is kept."
+    )
+
+
+# --- what is written --------------------------------------------------------------
+
+
+def register(
+    db_url: str, course: Course, assignment: str, release: NotebookNode
 ) -> None:
-    """Writes a class's automatic scores; what a person gave stays.
-
-    Args:
-        db_url: SQLAlchemy's address of the gradebook.
-        course_id: nbgrader's name of the course.
-        assignment: its name.
-        release: the students' notebook, whose cells the gradebook must know.
-        exercises: what was asked.
-        results: one per student.
-    """
-    tools_on_path()
-    with warnings.catch_warnings(), _told(db_url):
-        # nbgrader's models are written for an older SQLAlchemy, which says so.
-        warnings.simplefilter("ignore", SAWarning)
-        _register(db_url, course_id, assignment, release)
-        with Gradebook(db_url, course_id) as gradebook:
-            try:
-                graded = _graded(gradebook, assignment)
-                for result in results:
-                    if not _is_there(graded, exercises, result):
-                        _write_one(gradebook, assignment, exercises, result)
-                gradebook.db.commit()
-            except BaseException:
-                gradebook.db.rollback()
-                raise
-
-
-def _register(db_url, course_id, assignment, release) -> None:
-    """Lets nbgrader's own preprocessor enter the assignment's cells."""
-    with Gradebook(db_url, course_id) as gradebook:
-        gradebook.update_or_create_assignment(assignment)
+    """Lets the gradebook know an assignment: its cells, its points, when it is due."""
+    due = course.assignment(assignment).due
+    with opened(db_url, course.id) as gradebook:
+        known = {} if due is None else {"duedate": _naive(due)}
+        gradebook.update_or_create_assignment(assignment, **known)
     resources = {
         "nbgrader": {
             "assignment": assignment,
@@ -118,67 +132,135 @@ def _register(db_url, course_id, assignment, release) -> None:
         "unique_key": assignment,
     }
     config = Config()
-    config.CourseDirectory.course_id = course_id
-    SaveCells(config=config).preprocess(release.copy(), resources)
+    config.CourseDirectory.course_id = course.id
+    try:
+        with _told(db_url, "written"):
+            SaveCells(config=config).preprocess(deepcopy(release), resources)
+    except RuntimeError as error:  # its cells are others, and there are submissions
+        raise CourseError(
+            f"{one_line(error)}; name another gradebook, or give the assignment "
+            "another name."
+        ) from error
 
 
-Graded = dict[str, dict[str, Grade]]
+def write_scores(
+    db_url: str,
+    course: Course,
+    assignment: str,
+    release: NotebookNode,
+    results: Iterable[SubmissionResult],
+    notebooks: Mapping[str, NotebookNode] | None = None,
+) -> None:
+    """Writes a class's automatic scores; what a person gave stays.
+
+    Rows that say so already are not touched: SQLAlchemy writes what changed.
+
+    Args:
+        db_url: SQLAlchemy's address of the gradebook.
+        course: the course, with its deadlines.
+        assignment: its name.
+        release: the students' notebook, whose cells the gradebook must know.
+        results: one per student.
+        notebooks: each student's rebuilt notebook, where there is one.
+    """
+    results, given = list(results), _sources(release)
+    register(db_url, course, assignment, release)
+    with opened(db_url, course.id) as gradebook:
+        _enter(gradebook, assignment, results)
+        submissions = _submissions(gradebook, assignment)
+        judged = remembered(gradebook)
+        for result in results:
+            if result.status == "missing":
+                continue
+            submission = submissions[gradebook_id(result.student)]
+            if result.submitted:
+                moment = datetime.fromisoformat(result.submitted)
+                submission.timestamp = _naive(moment)
+            set_deadline(submission, course, result.student)
+            own = (notebooks or {}).get(result.student)
+            written = given if own is None else _sources(own)
+            for notebook in submission.notebooks:
+                _score(gradebook, notebook, result, written, given, judged)
+                _comment(notebook, written, given)
+        gradebook.db.commit()
 
 
-def _graded(gradebook: Gradebook, assignment: str) -> Graded:
-    """Returns all grades of an assignment by student and cell, in one question."""
-    rows = (
-        gradebook.db.query(SubmittedAssignment.student_id, BaseCell.name, Grade)
-        .select_from(Grade)
-        .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
-        .join(
-            SubmittedAssignment,
-            SubmittedNotebook.assignment_id == SubmittedAssignment.id,
+def set_deadline(submission: SubmittedAssignment, course: Course, student: str) -> None:
+    """Gives a submission the extension that course.toml grants the student."""
+    due = course.assignment(submission.name).due
+    if due is not None:
+        deadline = course.deadline(submission.name, student)
+        submission.extension = deadline - due if deadline > due else None
+
+
+def _naive(moment: datetime) -> datetime:
+    """Returns a moment as nbgrader keeps it: in UTC, without saying so."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _sources(notebook: NotebookNode) -> dict[str | None, str]:
+    return {grade_id(cell): shown(cell) for cell in notebook.cells}
+
+
+def _enter(gradebook: Gradebook, assignment: str, results) -> None:
+    """Makes the students and submissions that are not there, without scores yet."""
+    students = set(gradebook.db.scalars(select(Student.id)))
+    handed_in = set(
+        gradebook.db.scalars(
+            select(SubmittedAssignment.student_id)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .where(Assignment.name == assignment)
         )
+    )
+    for result in results:
+        student = gradebook_id(result.student)
+        if student not in students:
+            gradebook.update_or_create_student(student)
+        if result.status != "missing" and student not in handed_in:
+            gradebook.update_or_create_submission(assignment, student)
+
+
+def _submissions(
+    gradebook: Gradebook, assignment: str
+) -> dict[str, SubmittedAssignment]:
+    """Returns an assignment's submissions by student, in a handful of questions."""
+    notebooks = selectinload(SubmittedAssignment.notebooks)
+    asked = (
+        select(SubmittedAssignment)
         .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-        .join(BaseCell, Grade.cell_id == BaseCell.id)
-        .filter(Assignment.name == assignment)
-    )
-    found: Graded = {}
-    for student, cell, grade in rows:
-        found.setdefault(student, {})[cell] = grade
-    return found
-
-
-def _is_there(graded: Graded, exercises, result: SubmissionResult) -> bool:
-    """Does the gradebook say already what a result says? Then nothing is written."""
-    own = graded.get(gradebook_id(result.student))
-    return (
-        result.status != "missing"
-        and own is not None
-        and len(own) == max(map(len, graded.values()), default=0)
-        and all(
-            (grade.auto_score, bool(grade.needs_manual_grade))
-            == _due(name, grade, exercises, result)
-            for name, grade in own.items()
+        .where(Assignment.name == assignment)
+        .options(
+            selectinload(SubmittedAssignment.assignment),
+            notebooks.options(
+                undefer(SubmittedNotebook.score),
+                selectinload(SubmittedNotebook.grades).selectinload(Grade.cell),
+                selectinload(SubmittedNotebook.comments).selectinload(Comment.cell),
+            ),
         )
     )
+    return {s.student_id: s for s in gradebook.db.scalars(asked)}
 
 
-def _due(name: str, grade: Grade, exercises, result) -> tuple[float | None, bool]:
-    """Returns a cell's automatic score, and whether a person has to give points."""
-    exercise = name.removeprefix("grade_")
-    if any(e.id == exercise and not e.manual for e in exercises):
-        scores = {e.id: e.score for e in result.exercises}
-        return scores.get(exercise, 0.0), False
-    if grade.manual_score is None:
-        return None, True
-    return grade.auto_score, bool(grade.needs_manual_grade)
+def _score(gradebook, notebook, result: SubmissionResult, written, given, judged):
+    """Enters the points of every cell, and what is taken off for being late."""
+    scores = {e.id: e.score for e in result.exercises if e.status != "manual"}
+    before = [grade.auto_score for grade in notebook.grades]
+    for grade in notebook.grades:
+        name = grade.cell.name
+        if name in written and not name.startswith("grade_"):
+            auto = 0.0 if written[name] == given.get(name) else None
+            settle(gradebook, grade, auto, written[name], judged)
+        else:
+            auto = scores.get(name.removeprefix("grade_"), 0.0)
+            settle(gradebook, grade, auto, "", judged)
+    if before != [grade.auto_score for grade in notebook.grades]:
+        gradebook.db.flush()
+        gradebook.db.refresh(notebook, ["score"])
+    penalty = min(result.penalty, notebook.score)
+    notebook.late_submission_penalty = penalty or None
 
 
-def _write_one(gradebook, assignment, exercises, result: SubmissionResult) -> None:
-    student = gradebook_id(result.student)
-    gradebook.update_or_create_student(student)
-    if result.status == "missing":
-        return
-    submission = gradebook.update_or_create_submission(assignment, student)
-    for notebook in submission.notebooks:
-        for grade in notebook.grades:
-            grade.auto_score, grade.needs_manual_grade = _due(
-                grade.cell.name, grade, exercises, result
-            )
+def _comment(notebook: SubmittedNotebook, written, given) -> None:
+    for comment in notebook.comments:
+        same = written.get(comment.name) == given.get(comment.name)
+        comment.auto_comment = "No response." if same else None

@@ -8,10 +8,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import nbformat
+
 from autograder import records
 from autograder.course import Course
 from autograder.gradebook.database import gradebook_id, write_scores
-from autograder.gradebook.notebooks import autograded
+from autograder.gradebook.notebooks import autograded_notebook
 from autograder.grading.classroom import Grader, Outcome
 from autograder.reports.class_page import class_page
 from autograder.reports.feedback import feedback_page, pictures_of
@@ -37,7 +39,8 @@ def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
     sources: dict[str, str] = {}
     if outcome.rebuilt is not None:
         sources = outcome.rebuilt.sources
-        text = autograded(outcome.rebuilt.notebook, result, outcome.graded.cells)
+    if result.status != "missing":
+        text = nbformat.writes(autograded_notebook(outcome, grader))
         records.write_text(place.autograded(student, grader.assignment), text)
     page = feedback_page(
         result,
@@ -98,11 +101,11 @@ def hand_back_class(
     result, place = grader.summary(outcomes), grader.workplace
     write_scores(
         db_url,
-        course.id,
+        course,
         grader.assignment,
         grader.release,
-        grader.paper.exercises,
         result.submissions,
+        {o.found.student: o.rebuilt.notebook for o in outcomes if o.rebuilt},
     )
     page = place.page(grader.assignment)
     links = {

@@ -24,6 +24,7 @@ from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
 from autograder.grading.answers import checked
 from autograder.grading.collect import Found, find_submissions
+from autograder.grading.lateness import note_lateness
 from autograder.grading.reading import GZIP, Unreadable, read_notebook
 from autograder.grading.rebuild import Rebuilt, rebuild
 from autograder.grading.submission import (
@@ -272,7 +273,7 @@ class Grader:
     def grade(self, submitted: Path) -> Iterator[Outcome]:
         """Yields an outcome per submission, as they are done."""
         waiting = [
-            self.pool.submit(self._grade_one, found)
+            self.pool.submit(self.grade_one, found)
             for found in find_submissions(submitted, self.assignment)
         ]
         try:
@@ -281,6 +282,12 @@ class Grader:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def grade_one(self, found: Found) -> Outcome:
+        """Returns one submission's outcome; no fault of it raises."""
+        outcome = self._grade_one(found)
+        note_lateness(self.course, self.assignment, found, outcome.graded.result)
+        return outcome
 
     def _grade_one(self, found: Found) -> Outcome:
         if found.status != "found":

@@ -14,7 +14,7 @@ import pytest
 from autograder.authoring import scaffold
 from autograder.authoring.source import read_solution, read_variants
 from autograder.course import CourseError, load_course
-from autograder.grading.rebuild import grade_id
+from autograder.grading.cells import grade_id
 
 ROOT = Path(__file__).parents[2]
 NAME = "layer_norm_new"

@@ -27,7 +27,7 @@ def test_environment_yml_is_equivalent_to_pip():
     conda = [d for d in tree["dependencies"] if isinstance(d, str)]
     (pip,) = [d["pip"] for d in tree["dependencies"] if isinstance(d, dict)]
     listed = {
-        name(d): bound(d) for d in [*conda, *pip] if not d.startswith(("--", "python"))
+        name(d): bound(d) for d in [*conda, *pip] if not d.startswith(("--", "python>"))
     }
     listed.pop("pip")
     extras = PROJECT["optional-dependencies"]

@@ -237,3 +237,20 @@ def test_the_face_brings_in_only_what_colab_has():
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_under_nbgraders_validate_an_open_check_raises_one_short_error(monkeypatch):
+    from autograder.student.checking import CheckFailed
+
+    def stub(query, key, attention_mask=None):
+        raise NotImplementedError
+
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    with pytest.raises(CheckFailed, match="attention_weights: not written yet") as told:
+        autograder.check("attention_weights", stub)
+    assert isinstance(told.value, AssertionError)
+    assert told.value._render_traceback_() == [str(told.value)]
+    with pytest.raises(CheckFailed, match="No exercise"):
+        autograder.check("nonsense", stub)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert "not written yet" in repr(autograder.check("attention_weights", stub))

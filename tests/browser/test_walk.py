@@ -1,0 +1,250 @@
+"""Instructor, student and TA walk through JupyterLab in a real browser.
+
+AUTOGRADER_SCREENSHOTS=FOLDER keeps the pictures of the way.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from autograder.grading.cells import grade_id
+
+pytestmark = pytest.mark.slow
+playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("jupyterlab")
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+NAME, EXERCISE = "attention_head", "attention_weights"
+NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+OVERRIDES = "default_setting_overrides"
+# Cells out of sight are in the page too.
+EVERY_CELL = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+PATIENCE = 180_000  # milliseconds; a kernel that imports Keras on a busy machine
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A course of one assignment, not yet generated."""
+    for file in ("course.toml", "nbgrader_config.py"):
+        shutil.copy(ROOT / file, tmp_path)
+    shutil.copytree(ROOT / "solutions" / NAME, tmp_path / "solutions" / NAME)
+    return tmp_path
+
+
+@pytest.fixture
+def lab(folder, tmp_path_factory):
+    """JupyterLab in the course's folder; its address and token."""
+    own = tmp_path_factory.mktemp("jupyter")
+    (own / "config" / "labconfig").mkdir(parents=True)
+    for name, settings in (("page_config", NO_NEWS), (OVERRIDES, EVERY_CELL)):
+        path = own / "config" / "labconfig" / f"{name}.json"
+        path.write_text(json.dumps(settings))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")},
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(own),
+        "JUPYTER_CONFIG_DIR": str(own / "config"),
+        "JUPYTER_DATA_DIR": str(own / "data"),
+        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
+        "JUPYTER_TOKEN": token,
+    }
+    command = [BIN / "jupyter-lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--port-retries=0", f"--ServerApp.root_dir={folder}"]
+    log = (own / "log").open("w")
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/api?token={token}", process, own / "log")
+        yield address, token
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _wait_for(url, process, log, seconds=120):
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def page(lab):
+    """A browser window, signed in."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium here; apt-get install chromium")
+    address, token = lab
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        # nbgrader's pages ask for MathJax from afar; tests need no network.
+        page.route(lambda url: not url.startswith(address), lambda route: route.abort())
+        page.goto(f"{address}/lab?token={token}")
+        page.get_by_role("menubar").first.wait_for()
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def shoot(page, tmp_path_factory):
+    """Takes numbered screenshots."""
+    kept = os.environ.get("AUTOGRADER_SCREENSHOTS")
+    place = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
+    place.mkdir(parents=True, exist_ok=True)
+    taken = []
+
+    def shoot(name):
+        taken.append(name)
+        page.screenshot(path=place / f"{len(taken):02d}_{name}.png")
+
+    return shoot
+
+
+def open_formgrader(page):
+    page.get_by_role("menuitem", name="Nbgrader").click()
+    page.get_by_role("menuitem", name="Formgrader").click()
+    return page.frame_locator("iframe").last
+
+
+def press(frame, cell):
+    """Presses an icon of formgrader's table; waits until it says that all is well."""
+    frame.locator(f"{cell} a").first.click()
+    done = frame.locator(".modal.in, .modal.show").first
+    done.wait_for()
+    title = done.locator(".modal-title").inner_text()
+    assert title == "Success", done.inner_text()
+    # Bootstrap's fading dialogs sometimes ignore a click that comes too soon.
+    frame.locator(".modal .close").first.click(delay=300)
+    frame.locator(".modal, .modal-backdrop").first.wait_for(state="detached")
+
+
+def write(page, cell, text):
+    """Replaces a notebook cell's text, as one does by select all and paste."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(text)
+
+
+def test_a_course_from_generating_to_feedback(page, shoot, folder, lab, solutions):
+    release = folder / "assignments" / NAME / f"{NAME}.ipynb"
+
+    # The instructor generates.
+    form = open_formgrader(page)
+    form.locator("td.name", has_text=NAME).wait_for()
+    shoot("instructor_assignments")
+    press(form, "td.assign")
+    assert (
+        release.read_bytes()
+        == (ROOT / "assignments" / NAME / release.name).read_bytes()
+    )
+
+    # A student opens the release, writes one exercise, and checks it.
+    home = folder / "students" / "ana"
+    home.mkdir(parents=True)
+    mine = shutil.copy(release, home / release.name)
+    address, _ = lab
+    page.goto(f"{address}/lab/tree/students/ana/{release.name}?reset")
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    page.get_by_text("Kernel status: Idle").wait_for(state="attached")
+    shoot("student_opens")
+    stub = cells.filter(has_text=f'NotImplementedError("{EXERCISE}').first
+    lines = solutions[EXERCISE].splitlines()
+    write(page, stub, "\n".join(line for line in lines if "SOLUTION" not in line))
+    check = cells.filter(has_text=f'check("{EXERCISE}"').first
+    check.locator(".cm-content").click()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Above Selected Cell", exact=True).click()
+    check.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    card = check.locator(".ag")
+    card.wait_for()
+    assert "Well done" in card.inner_text()
+    color = card.evaluate("card => getComputedStyle(card).borderLeftColor")
+    assert color == "rgb(27, 138, 90)", "green"
+    card.scroll_into_view_if_needed()
+    shoot("student_check")
+
+    # Answers the question, saves, validates.
+    page.keyboard.press("Control+S")
+    page.get_by_role("button", name="Validate").click()
+    dialog = page.locator(".jp-Dialog")
+    dialog.get_by_text("Validation Results").wait_for()
+    told = dialog.inner_text()
+    assert f'check("{EXERCISE}"' not in told, "what is right is not complained of"
+    assert 'check("attention"' in told and "not written yet" in told
+    assert "Traceback" not in told
+    shoot("student_validates")
+    dialog.get_by_role("button", name="OK").click()
+
+    # Handed in: with an answer in words.
+    notebook = nbformat.read(mine, as_version=4)
+    for cell in notebook.cells:
+        if grade_id(cell) == "explain_scaling":
+            cell.source = "Dividing by the root keeps the softmax from saturating."
+    place = folder / "submitted" / "ana" / NAME
+    place.mkdir(parents=True)
+    nbformat.write(notebook, place / release.name)
+
+    # The TA grades it, reads the answer, and gives points.
+    page.goto(f"{address}/lab?reset")
+    form = open_formgrader(page)
+    row = form.locator("tr", has=form.locator("td.name", has_text=NAME))
+    row.locator("td.num-submissions a").click()
+    form.locator("td.student-id", has_text="ana").wait_for()
+    press(form, "td.autograde")
+    form.locator("td.status", has_text="needs manual grading").wait_for()
+    shoot("ta_autograded")
+    form.get_by_role("link", name="Manual Grading").click()
+    form.get_by_role("link", name=NAME).first.click()
+    form.get_by_role("link", name=NAME).first.click()
+    with page.expect_response(lambda answer: "/api/grades?" in answer.url):
+        form.get_by_role("link", name="Submission #1").click()
+    form.locator("#explain_scaling_extra_credit[placeholder]").wait_for()
+    points = form.locator("#explain_scaling")
+    points.fill("1.5")
+    with page.expect_response(lambda answer: "/api/grade/" in answer.url):
+        points.press("Tab")
+    shoot("ta_grades_the_answer")
+
+    # Feedback.
+    page.goto(f"{address}/lab?reset")
+    form = open_formgrader(page)
+    row = form.locator("tr", has=form.locator("td.name", has_text=NAME))
+    row.locator("td.num-submissions a").click()
+    form.locator("td.status", has_text="graded").wait_for()
+    total = form.locator("td.score").first.inner_text()
+    press(form, "td.generate-feedback")
+    shoot("ta_feedback")
+    page.goto(f"{address}/files/feedback/ana/{NAME}/{NAME}.html")
+    head = page.locator(".panel-heading h4").first.inner_text()
+    assert f"Score: {float(total.split('/')[0])}" in head
+    shoot("feedback")
+    page.locator(f"a[name=grade_{EXERCISE}]").scroll_into_view_if_needed()
+    shoot("feedback_exercise")
