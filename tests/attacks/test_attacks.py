@@ -1,6 +1,7 @@
 """No attack gains a point, reads a secret, leaves anything, or harms a neighbour."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_nothing_was_heard(attacked):
 
 @every_way
 def test_nothing_is_left_behind(attacked):
-    assert strays() == []
+    assert lasting_strays() == []
     for place, names in surroundings().items():
         new = set(names) - set(attacked.before.get(place, []))
         assert [name for name in new if "planted" in name] == [], place
@@ -96,6 +97,15 @@ def test_nothing_is_left_behind(attacked):
     assert set(os.listdir(attacked.folder / "out")) <= kinds
     written = os.listdir(attacked.folder / "out" / "feedback")
     assert len(written) == len(attacked.result.submissions)
+
+
+def lasting_strays(seconds=20):
+    """Returns strays that stay; one that is ending is seen for a moment."""
+    found, deadline = set(strays()), time.monotonic() + seconds
+    while found and time.monotonic() < deadline:
+        time.sleep(0.1)
+        found &= set(strays())
+    return sorted(found)
 
 
 def strays():
