@@ -25,7 +25,7 @@ demo: $(STAMP)
 	$(BIN)/autograder demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -15,6 +15,10 @@ c.Autograde.autograde_preprocessors = [
     f"{nbgraders}.CheckCellMetadata",
 ]
 c.AssignLatePenalties.plugin_class = f"{ours}.CoursePenalty"
+c.GenerateFeedback.preprocessors = [
+    f"{ours}.Grades",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
 c.OverwriteCells.add_missing_cells = True
 # `nbgrader validate` runs a student's notebook in a kernel, trainings and all.
 c.Execute.timeout = 600

@@ -91,9 +91,9 @@ def _texts(course: Course, assignment: str, size: int) -> list[str]:
 def _solutions(course: Course, assignment: str) -> dict[str, str]:
     cells = read_solution(course, assignment)
     return {
-        cell.marks["exercise"]: _without_markers(cell.source)
+        cell.marks[cell.role]: _without_markers(cell.source)
         for cell in cells
-        if cell.role == "exercise"
+        if cell.role in ("exercise", "manual")
     }
 
 

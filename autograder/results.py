@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 SCHEMA_VERSION = 1
 
@@ -53,6 +53,13 @@ class ExerciseResult(BaseModel):
     ready_made: list[str] = Field(default_factory=list)
     """Ready-made parts that were used where the exercise asks to build them."""
     checks: list[CheckResult] = Field(default_factory=list)
+    given: float | None = None
+    """What a person gave: for a manual question, or in place of the automatic score.
+    `score` is that, then."""
+    comment: str = ""
+    """What that person wrote about it."""
+    waits: bool = False
+    """A person has yet to look at it."""
 
 
 class SubmissionResult(BaseModel):
@@ -73,7 +80,30 @@ class SubmissionResult(BaseModel):
     late_seconds: float = 0.0
     """How long after the deadline, extensions included."""
     penalty: float = 0.0
-    """Points that are taken off for it; `score` is before that."""
+    """Points that this costs; `score` is before that."""
+
+    @computed_field
+    @property
+    def total(self) -> float:
+        """What counts in the end: the score less the penalty, never below 0."""
+        return round(max(self.score - self.penalty, 0.0), 4)
+
+    @property
+    def automatic(self) -> float:
+        """The points of all that is not a manual question."""
+        return sum(e.score for e in self.exercises if e.status != "manual")
+
+
+class Alike(BaseModel):
+    """Students whose code shares more than exercise and custom explain; no verdict."""
+
+    students: tuple[str, ...]
+    """Two, or more where their code is the same but for names and layout."""
+    share: float
+    """Of the shorter one's telling passages, how many the other has too."""
+    passages: int
+    excerpt: str = ""
+    """The longest stretch in common, as the first of them wrote it."""
 
 
 class Environment(BaseModel):
@@ -94,3 +124,4 @@ class ClassResult(BaseModel):
     seed_id: str
     environment: Environment = Field(default_factory=Environment)
     submissions: list[SubmissionResult] = Field(default_factory=list)
+    similar: list[Alike] = Field(default_factory=list)

@@ -23,6 +23,17 @@ LIMITS = Limits(
 )
 
 
+# What these modules' tests share takes a while to make, so one process has them all.
+SHARING = set("faults totals nbgrader scaffold rule classroom".split())
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        name = item.module.__name__.rsplit("_", 1)[-1]
+        if name in SHARING:
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def course():
     return load_course(ROOT)
@@ -43,6 +54,27 @@ def fresh_records(course):
 def sandbox():
     with Sandbox(LIMITS) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def prepare(course, sandbox):
+    """A function that gives a workplace a seed and its records, which takes no time.
+
+    The seed is the public one, whose records are in the repository.
+    """
+    from autograder import records
+    from autograder.exercise import PUBLIC_SEED
+    from autograder.grading.classroom import Workplace, _records_key
+
+    def prepare(folder, assignment):
+        private = Workplace(folder).private
+        private.mkdir(parents=True, exist_ok=True)
+        (private / "seed").write_text(f"{PUBLIC_SEED}\n")
+        made = ROOT / "autograder" / "public" / f"{assignment}.safetensors"
+        key = _records_key(course, assignment, PUBLIC_SEED, sandbox)
+        records.write(private / f"{assignment}-{key}", records.read(made))
+
+    return prepare
 
 
 @pytest.fixture(scope="session")

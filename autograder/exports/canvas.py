@@ -80,7 +80,7 @@ def fill(
         words = WORDS if number_of >= first else ()
         out = [csv_cell(row[i]) if header[i] in words else row[i] for i in kept]
         student = found.get(number_of - first) if number_of >= first else None
-        value = number(scores[student].score) if student is not None else row[place]
+        value = number(scores[student].total) if student is not None else row[place]
         writer.writerow([*out, value])
     matched = set(found.values())
     return Filled(

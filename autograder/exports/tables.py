@@ -9,25 +9,31 @@ import json
 from autograder.results import ClassResult, SubmissionResult
 from autograder.safe import csv_cell
 
+HEAD = "student status total max_score score penalty waiting submitted".split()
+
 
 def to_csv(result: ClassResult) -> str:
     """Returns a table: who, what became of it, points in all and per exercise.
 
-    No cell is a formula to a spreadsheet. Numbers have four decimals at most.
+    `total` is what counts: `score`, people's points in it, less the late `penalty`.
+    `waiting` are points that a person has yet to give. No cell is a formula to a
+    spreadsheet. Numbers have four decimals at most.
     """
     exercises = _exercises(result)
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(
-        ["student", "status", "score", "max_score", *exercises, "message", "flags"]
-    )
+    writer.writerow([*HEAD, *exercises, "message", "flags"])
     for submission in result.submissions:
         points = {e.id: e.score for e in submission.exercises}
         row = [
             submission.student,
             submission.status,
-            number(submission.score),
+            number(submission.total),
             number(submission.max_score),
+            number(submission.score),
+            number(submission.penalty),
+            number(sum(e.max_score for e in submission.exercises if e.waits)),
+            submission.submitted or "",
             *(number(points[e]) if e in points else "" for e in exercises),
             submission.message,
             "; ".join(submission.flags),

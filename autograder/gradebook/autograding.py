@@ -18,6 +18,7 @@ from nbgrader.converters.base import NbGraderException
 from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import (
     AssignLatePenalties,
+    GetGrades,
     NbGraderPreprocessor,
     SaveAutoGrades,
 )
@@ -167,7 +168,14 @@ class CoursePenalty(LateSubmissionPlugin):
 
 
 class LatePenalties(AssignLatePenalties):
-    """nbgrader's, with the extensions that course.toml grants."""
+    """nbgrader's, with the extensions that course.toml grants.
+
+    A penalty stays whole where it is more than the score: points that a person gives
+    later would be free of it otherwise.
+    """
+
+    def _check_late_penalty(self, notebook, penalty):
+        return penalty
 
     def preprocess(self, nb, resources):
         run: Run = self.parent.run
@@ -177,3 +185,13 @@ class LatePenalties(AssignLatePenalties):
             set_deadline(submission, run.course, told["student"])
             gradebook.db.commit()
         return super().preprocess(nb, resources)
+
+
+class Grades(GetGrades):
+    """nbgrader's, for feedback; a penalty takes no more than there is."""
+
+    def preprocess(self, nb, resources):
+        nb, resources = super().preprocess(nb, resources)
+        told = resources["nbgrader"]
+        told["score"] = max(told["score"], 0.0)
+        return nb, resources

@@ -71,9 +71,9 @@ def try_writing(db_url: str) -> None:
     """
     with _told(db_url, "written"):
         url = make_url(db_url)
-        sqlite = url.get_backend_name() == "sqlite"
-        if sqlite and not _is_filled(url.database):
+        if not is_there(db_url):
             return
+        sqlite = url.get_backend_name() == "sqlite"
         engine = create_engine(url)
         try:
             with engine.connect() as connection:
@@ -84,7 +84,13 @@ def try_writing(db_url: str) -> None:
             engine.dispose()
 
 
-def _is_filled(path: str | None) -> bool:
+def is_there(db_url: str) -> bool:
+    """Says whether a gradebook may hold anything; an SQLite file is not made for it."""
+    with _told(db_url, "opened"):
+        url = make_url(db_url)
+    path = url.database
+    if url.get_backend_name() != "sqlite":
+        return True
     return bool(path) and os.path.exists(path) and os.path.getsize(path) > 0
 
 
@@ -167,7 +173,7 @@ def write_scores(
     register(db_url, course, assignment, release)
     with opened(db_url, course.id) as gradebook:
         _enter(gradebook, assignment, results)
-        submissions = _submissions(gradebook, assignment)
+        submissions = submissions_of(gradebook, assignment)
         judged = remembered(gradebook)
         for result in results:
             if result.status == "missing":
@@ -220,7 +226,7 @@ def _enter(gradebook: Gradebook, assignment: str, results) -> None:
             gradebook.update_or_create_submission(assignment, student)
 
 
-def _submissions(
+def submissions_of(
     gradebook: Gradebook, assignment: str
 ) -> dict[str, SubmittedAssignment]:
     """Returns an assignment's submissions by student, in a handful of questions."""
@@ -244,7 +250,6 @@ def _submissions(
 def _score(gradebook, notebook, result: SubmissionResult, written, given, judged):
     """Enters the points of every cell, and what is taken off for being late."""
     scores = {e.id: e.score for e in result.exercises if e.status != "manual"}
-    before = [grade.auto_score for grade in notebook.grades]
     for grade in notebook.grades:
         name = grade.cell.name
         if name in written and not name.startswith("grade_"):
@@ -253,11 +258,7 @@ def _score(gradebook, notebook, result: SubmissionResult, written, given, judged
         else:
             auto = scores.get(name.removeprefix("grade_"), 0.0)
             settle(gradebook, grade, auto, "", judged)
-    if before != [grade.auto_score for grade in notebook.grades]:
-        gradebook.db.flush()
-        gradebook.db.refresh(notebook, ["score"])
-    penalty = min(result.penalty, notebook.score)
-    notebook.late_submission_penalty = penalty or None
+    notebook.late_submission_penalty = result.penalty or None
 
 
 def _comment(notebook: SubmittedNotebook, written, given) -> None:

@@ -5,35 +5,52 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nbformat
 
 from autograder import records
 from autograder.course import Course
+from autograder.exercise import Exercise
 from autograder.gradebook.database import gradebook_id, write_scores
+from autograder.gradebook.given import (
+    Given,
+    class_with_given,
+    read_given,
+    with_given,
+)
 from autograder.gradebook.notebooks import autograded_notebook
-from autograder.grading.classroom import Grader, Outcome
+from autograder.grading.classroom import Grader, Outcome, Workplace
 from autograder.reports.class_page import class_page
 from autograder.reports.feedback import feedback_page, pictures_of
-from autograder.results import ClassResult
+from autograder.reports.similarity import similar_code
+from autograder.results import Alike, ClassResult
 
 
-def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
+def hand_back_one(
+    course: Course, grader: Grader, outcome: Outcome, given: Mapping[str, Given]
+) -> Path:
     """Writes one student's autograded notebook and feedback page; returns the page.
 
     Where both are there as they were written for the same result, by the same code,
     they stay.
+
+    Args:
+        course: the course.
+        grader: who graded.
+        outcome: the student's.
+        given: what `read_given` returned: people's points and words.
     """
-    result, paper = outcome.graded.result, grader.paper
-    student, place = gradebook_id(result.student), grader.workplace
+    paper, place = grader.paper, grader.workplace
+    student = gradebook_id(outcome.graded.result.student)
+    result = with_given(outcome.graded.result, given.get(student))
     files = (
         place.feedback(student, grader.assignment),
         place.autograded(student, grader.assignment),
     )
     stamp = place.private / "pages" / grader.assignment / student
-    wanted = _stamp(course, grader, outcome)
+    wanted = _stamp(course, grader, outcome, result)
     if outcome.key and _reads(stamp) == _of_files(wanted, files):
         return files[0]
     sources: dict[str, str] = {}
@@ -58,10 +75,11 @@ def hand_back_one(course: Course, grader: Grader, outcome: Outcome) -> Path:
     return files[0]
 
 
-def _stamp(course: Course, grader: Grader, outcome: Outcome) -> str:
+def _stamp(course: Course, grader: Grader, outcome: Outcome, result) -> str:
     """Names all that a student's pages are made of."""
     title = course.assignment(grader.assignment).title
-    parts = [outcome.key, course.title, title, _makers()]
+    told = result.model_dump_json(exclude={"seconds"})
+    parts = [outcome.key, told, course.title, title, _makers()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -97,8 +115,16 @@ def _reads(path: Path) -> str | None:
 def hand_back_class(
     course: Course, grader: Grader, outcomes: Sequence[Outcome], db_url: str
 ) -> tuple[ClassResult, Path]:
-    """Fills the gradebook, writes the class page; returns the result and the page."""
+    """Writes the result, fills the gradebook, writes the class page.
+
+    Returns:
+        the result with what people gave, and the page's path.
+    """
     result, place = grader.summary(outcomes), grader.workplace
+    result = result.model_copy(update={"similar": _alike(grader, outcomes)})
+    records.write_text(
+        place.result(grader.assignment), result.model_dump_json(indent=1) + "\n"
+    )
     write_scores(
         db_url,
         course,
@@ -107,19 +133,39 @@ def hand_back_class(
         result.submissions,
         {o.found.student: o.rebuilt.notebook for o in outcomes if o.rebuilt},
     )
-    page = place.page(grader.assignment)
+    result = class_with_given(result, read_given(db_url, course, grader.assignment))
+    return result, write_class_page(course, place, result, grader.paper.exercises)
+
+
+def write_class_page(
+    course: Course, place: Workplace, result: ClassResult, asked: Sequence[Exercise]
+) -> Path:
+    """Writes the class page with links to the students' pages; returns its path."""
+    name = result.assignment
+    page = place.page(name)
     links = {
         s.student: os.path.relpath(
-            place.feedback(gradebook_id(s.student), grader.assignment), page.parent
+            place.feedback(gradebook_id(s.student), name), page.parent
         )
         for s in result.submissions
     }
     text = class_page(
         result,
-        grader.paper.exercises,
+        asked,
         course_title=course.title,
-        assignment_title=course.assignment(grader.assignment).title,
+        assignment_title=course.assignment(name).title,
         links=links,
     )
     records.write_text(page, text)
-    return result, page
+    return page
+
+
+def _alike(grader: Grader, outcomes: Sequence[Outcome]) -> list[Alike]:
+    """Returns whose code is alike; the starter code is nobody's."""
+    starter = [c.source for c in grader.release.cells if c.cell_type == "code"]
+    sources = {
+        o.found.student: "\n\n".join(o.rebuilt.sources.values())
+        for o in outcomes
+        if o.rebuilt
+    }
+    return similar_code(sources, "\n\n".join(starter))

@@ -73,6 +73,13 @@ class Workplace:
     def page(self, assignment: str) -> Path:
         return self.root / "reports" / f"{assignment}.html"
 
+    def result(self, assignment: str) -> Path:
+        """The class's result: what every page and export is made of."""
+        return self.root / "reports" / f"{assignment}.json"
+
+    def export(self, name: str) -> Path:
+        return self.root / "exports" / name
+
     def autograded(self, student: str, assignment: str) -> Path:
         folder = self.root / "autograded" / student / assignment
         return folder / f"{assignment}.ipynb"

@@ -59,5 +59,4 @@ def note_lateness(
             result.flags = [*result.flags, UNKNOWN]
         return
     result.late_seconds = max(0.0, (moment - deadline).total_seconds())
-    due = course.late.penalty(result.late_seconds, result.max_score)
-    result.penalty = min(due, result.score)
+    result.penalty = course.late.penalty(result.late_seconds, result.max_score)

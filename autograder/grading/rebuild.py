@@ -58,7 +58,7 @@ class Rebuilt:
     sources: dict[str, str] = field(default_factory=dict)
     """What was written, by exercise."""
     untouched: set[str] = field(default_factory=set)
-    """Exercises left as they were given, or deleted."""
+    """Exercises and questions left as they were given, or deleted."""
     gone: set[str] = field(default_factory=set)
     """Those of them whose cell is not in the file at all."""
     manual: dict[str, str] = field(default_factory=dict)
@@ -411,6 +411,8 @@ class _Rebuilder:
                 self.result.manual[id] = text
                 continue
             self.result.manual[id] = (written or by_id)[-1].cell.source if by_id else ""
+            if not written or not self.result.manual[id].strip():
+                self.result.untouched.add(id)
             if not by_id:
                 self._repair(f"question {id}: its answer cell is gone")
 

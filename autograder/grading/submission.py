@@ -310,7 +310,11 @@ def _status(said: Conversation, asked: list[Exercise]) -> tuple[str, str]:
 def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
     if exercise.manual:
         return ExerciseResult(
-            id=exercise.id, score=0.0, max_score=exercise.points, status="manual"
+            id=exercise.id,
+            score=0.0,
+            max_score=exercise.points,
+            status="manual",
+            waits=exercise.id not in rebuilt.untouched,
         )
     answers = said.answers.get(exercise.id, {})
     # Whoever was asked in full before the end keeps what was answered.

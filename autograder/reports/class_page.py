@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from autograder.exercise import Exercise
 from autograder.reports.pages import templates
-from autograder.reports.similarity import Alike
 from autograder.reports.statistics import class_statistics
 from autograder.results import ClassResult
 
@@ -32,7 +31,6 @@ def class_page(
     course_title: str,
     assignment_title: str,
     links: Mapping[str, str] | None = None,
-    similar: Sequence[Alike] = (),
 ) -> str:
     """Returns the class's page as HTML.
 
@@ -42,7 +40,6 @@ def class_page(
         course_title: for the page's head.
         assignment_title: for the page's head.
         links: where each student's feedback page is, relative to this page.
-        similar: what `similarity.similar_code` found.
     """
     return (
         templates()
@@ -55,9 +52,9 @@ def class_page(
             statistics=class_statistics(result, exercises),
             titles={e.id: e.title for e in exercises},
             links=links or {},
-            similar=similar,
             states=STATES,
             levels=LEVELS,
             few=FEW,
+            totals=any(s.total != s.automatic for s in result.submissions),
         )
     )

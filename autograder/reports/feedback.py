@@ -10,7 +10,7 @@ import numpy as np
 
 from autograder.exercise import Exercise
 from autograder.judging import Records, examine
-from autograder.reports.pages import plural, templates
+from autograder.reports.pages import plural, points, templates
 from autograder.results import CheckResult, ExerciseResult, SubmissionResult
 from autograder.student.figures import alt_text, compare_matrices
 
@@ -101,7 +101,9 @@ def feedback_page(
         graded_at: when, as it shall be read.
     """
     asked = {exercise.id: exercise for exercise in exercises}
-    manual = sum(e.max_score for e in result.exercises if e.status == "manual")
+    manual = sum(
+        e.max_score for e in result.exercises if e.status == "manual" and e.waits
+    )
     sections = [
         _section(e, asked.get(e.id), sources or {}, pictures or {})
         for e in result.exercises
@@ -120,7 +122,8 @@ def feedback_page(
             graded_at=graded_at,
             result=result,
             summary=summary(result, exercises),
-            automatic=result.max_score - manual,
+            possible=result.max_score - manual,
+            late=lateness(result),
             manual=manual,
             sections=sections,
             happened=happened,
@@ -181,6 +184,21 @@ def summary(result: SubmissionResult, exercises: Sequence[Exercise] = ()) -> str
     if not tried:
         return f"All that you wrote is right; {_left(len(graded) - len(full))}."
     return f"{_done(len(full), len(graded))}, and {_next(tried, titles)}."
+
+
+def lateness(result: SubmissionResult) -> str:
+    """Says what lateness cost; nothing where it cost nothing."""
+    if not result.penalty:
+        return ""
+    hours = max(round(result.late_seconds / 3600), 1)
+    days, rest = divmod(hours, 24)
+    parts = [plural(days, "day")] if days else []
+    parts += [plural(rest, "hour")] if rest else []
+    return (
+        f"It came {' and '.join(parts)} after the deadline. That costs "
+        f"{plural(result.penalty, 'point')}, so {points(result.total)} "
+        f"{'counts' if result.total == 1 else 'count'}."
+    )
 
 
 def _left(number: int) -> str:

@@ -20,8 +20,9 @@ import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, groupby
+
+from autograder.results import Alike
 
 RUN = 12  # tokens: about one and a half lines
 WINDOW = 6
@@ -41,19 +42,6 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _KEPT = frozenset(keyword.kwlist) | frozenset(dir(builtins))
-
-
-@dataclass(frozen=True)
-class Alike:
-    """Students whose code shares more than exercise and custom explain."""
-
-    students: tuple[str, ...]
-    """Two, or more where their code is the same but for names and layout."""
-    share: float
-    """Of the shorter one's telling passages, how many the other has too."""
-    passages: int
-    excerpt: str
-    """The longest stretch in common, as the first of them wrote it."""
 
 
 def similar_code(sources: Mapping[str, str], starter: str = "") -> list[Alike]:
@@ -115,7 +103,12 @@ def _pairs(
 
 
 def _alike(students, share, marks, source) -> Alike:
-    return Alike(students, round(share, 3), len(marks), _excerpt(marks, source))
+    return Alike(
+        students=students,
+        share=round(share, 3),
+        passages=len(marks),
+        excerpt=_excerpt(marks, source),
+    )
 
 
 def _excerpt(marks: Mapping[int, tuple[int, int]], source: str) -> str:

@@ -108,7 +108,7 @@ class ClassStatistics:
     flags: list[tuple[str, list[str]]] = field(default_factory=list)
     repairs: list[tuple[str, list[str]]] = field(default_factory=list)
     manual: list[tuple[str, int]] = field(default_factory=list)
-    """A question's title, and how many answers a person has to read."""
+    """A question's title, and how many answers a person has yet to read."""
     seconds: list[tuple[float, str]] = field(default_factory=list)
     """How long each graded submission took, the slowest first."""
 
@@ -156,7 +156,7 @@ def class_statistics(
     graded = [s for s in submissions if s.status == "graded"]
     found = [s.status for s in submissions]
     automatic = sum(e.points - e.manual_points for e in exercises)
-    scores = [s.score for s in graded]
+    scores = [s.automatic for s in graded]
     return ClassStatistics(
         automatic=automatic,
         size=len(submissions),
@@ -172,9 +172,15 @@ def class_statistics(
         ],
         flags=[(s.student, s.flags) for s in submissions if s.flags],
         repairs=[(s.student, s.repairs) for s in submissions if s.repairs],
-        manual=[(e.title, len(graded)) for e in exercises if e.manual and graded],
+        manual=[
+            (e.title, n) for e in exercises if e.manual and (n := _waiting(e, graded))
+        ],
         seconds=sorted(((s.seconds, s.student) for s in graded), reverse=True),
     )
+
+
+def _waiting(exercise: Exercise, graded: Sequence[SubmissionResult]) -> int:
+    return sum(e.waits for s in graded for e in s.exercises if e.id == exercise.id)
 
 
 def histogram(scores: Sequence[float], top: float) -> list[Bar]:
@@ -211,7 +217,7 @@ def _exercise(
     found: dict[str, list] = defaultdict(list)
     for submission, result in told:
         for check in result.checks:
-            rest = submission.score - check.points
+            rest = submission.automatic - check.points
             found[check.id].append((_state(result, check), rest))
     return ExerciseRates(
         exercise.id,

@@ -31,6 +31,18 @@ STRONGEST = "strongest"
 PLANS = {STRONGEST: (), "landlock+seccomp": ("namespaces", "user", "cgroup")}
 
 
+def classes(*plans):
+    """Parametrizes a test by the class that was graded under each of the plans.
+
+    One process has all tests of a plan: grading such a class takes a minute.
+    """
+    marked = [
+        pytest.param(plan, marks=pytest.mark.xdist_group(f"attacked {plan}"))
+        for plan in plans
+    ]
+    return pytest.mark.parametrize("attacked", marked, indirect=True)
+
+
 @dataclasses.dataclass
 class Class:
     """What came of a class, and what stands around it."""

@@ -11,7 +11,7 @@ from autograder.gradebook.database import gradebook_id
 from autograder.grading.collect import student_id
 
 from . import corpus, files
-from .conftest import STRONGEST
+from .conftest import STRONGEST, classes
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM, reason="no chromium here"),
 ]
-strongest = pytest.mark.parametrize("attacked", [STRONGEST], indirect=True)
+strongest = classes(STRONGEST)
 # In the given page the policy would stop scripts too; here escaping stands alone.
 LIVE = "<p>1</p><script>document.title='HACKED'</script>"
 

@@ -32,7 +32,9 @@ def submission(student, *scores, status="graded", **more):
         )
         for i, score in enumerate(scores)
     ]  # fmt: skip
-    exercises.append(ExerciseResult(id="why", score=0, max_score=2, status="manual"))
+    exercises.append(
+        ExerciseResult(id="why", score=0, max_score=2, status="manual", waits=True)
+    )
     return SubmissionResult(
         student=student,
         status=status,
@@ -71,9 +73,10 @@ def rows(text):
 
 def test_csv_has_every_student_and_no_formula():
     header, *table = rows(to_csv(CLASS))
-    assert header[:4] == ["student", "status", "score", "max_score"]
+    assert header[:4] == ["student", "status", "total", "max_score"]
     assert [row[0] for row in table] == ["101", "jane@u.edu", "'=1+1", "103"]
-    assert table[0][2:7] == ["3.3333", "8", "3", "0.3333", "0"]
+    assert table[0][2:7] == ["3.3333", "8", "3.3333", "0", "2"]
+    assert table[0][8:11] == ["3", "0.3333", "0"]
     cells = [cell for row in table for cell in row]
     assert not [c for c in cells if c.startswith(("=", "+", "-", "@", "\t"))]
 
@@ -113,10 +116,23 @@ def test_gradescope_counts_what_the_result_counts():
 
 def test_gradescope_tells_points_taken_for_a_rule():
     fined = submission("x", 3.0, 3.0, flags=["uses keras.layers.Attention"])
-    fined.exercises[0].score = 0.0
+    fined.exercises[0].score, fined.score = 0.0, 3.0
+    fined.exercises[0].message = "uses keras.layers.Attention"
     told = to_results(fined)
     assert told["score"] == 3.0 == sum(test["score"] for test in told["tests"])
-    assert "keras.layers.Attention" in told["tests"][-1]["output"]
+    (rule,) = [t for t in told["tests"] if t["name"] == "e0: corrected"]
+    assert rule["score"] == -3 and "keras.layers.Attention" in rule["output"]
+
+
+def test_gradescope_has_what_people_gave_and_the_penalty():
+    late = submission("x", 3.0, 1.0, penalty=1.5, late_seconds=3600.0)
+    late.exercises[0].score = late.exercises[0].given = 2.0
+    late.exercises[-1].score = late.exercises[-1].given = 1.5
+    late.score, late.exercises[-1].waits = 4.5, False
+    told = to_results(late)
+    assert told["score"] == 3.0 == sum(test["score"] for test in told["tests"])
+    assert [t["score"] for t in told["tests"]] == [1, 2, -1, 1, 0, 1.5, -1.5]
+    assert "given by a person" not in told["output"]
 
 
 def test_canvas_gets_its_own_rows_back_with_one_column():

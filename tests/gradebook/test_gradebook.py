@@ -170,7 +170,7 @@ def test_lateness_reaches_the_gradebook(url, write, course):
         seconds = {student: s.total_seconds_late for student, s in told.items()}
         assert seconds == {"ana": 90_000, "ben": 0, "cem": 90_000}
         lost = {student: s.late_submission_penalty for student, s in told.items()}
-        assert lost == {"ana": 2.8, "ben": 0, "cem": 0}
+        assert lost == {"ana": 2.8, "ben": 0, "cem": 2.8}
 
 
 @pytest.mark.parametrize(

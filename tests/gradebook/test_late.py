@@ -126,7 +126,8 @@ def test_a_result_tells_when_it_came_and_what_that_costs(tmp_path):
     assert noted(9).penalty == 0 and "lateness" in noted(9).flags[0]
     (tmp_path / "timestamp.txt").write_text("2026-11-21 22:59:00 UTC")
     assert noted(9).penalty == 7 and noted(9).late_seconds == 24 * HOUR
-    assert noted(3).penalty == 3, "no more than was earned"
+    assert noted(3).penalty == 7 and noted(3).total == 0
     assert noted(9).score == 9, "the score stays what it is"
+    assert noted(9).total == 2
     free = replace(late, assignments=(replace(late.assignments[0], due=None),))
     assert noted(9, free).penalty == 0 and not noted(9, free).flags

@@ -41,8 +41,12 @@ def _check(check, state, message):
 def _exercise(exercise, states, message, more):
     if exercise.manual:
         return ExerciseResult(
-            id=exercise.id, score=0, max_score=exercise.points, status="manual"
-        )
+            id=exercise.id,
+            score=0,
+            max_score=exercise.points,
+            status="manual",
+            waits=True,
+        ).model_copy(update=more.get(exercise.id, {}))
     checks = [
         _check(check, states.get(f"{exercise.id}/{check.id}", "passed"), message)
         for check in exercise.checks
@@ -73,7 +77,8 @@ def submit():
 
 @pytest.fixture
 def class_of():
-    def make(submissions):
-        return ClassResult(assignment="a", seed_id="x", submissions=list(submissions))
+    def make(submissions, **more):
+        listed = list(submissions)
+        return ClassResult(assignment="a", seed_id="x", submissions=listed, **more)
 
     return make

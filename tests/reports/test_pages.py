@@ -15,7 +15,7 @@ from autograder.reports.feedback import (
     pictures_of,
     summary,
 )
-from autograder.reports.similarity import Alike
+from autograder.results import Alike
 
 HOSTILE = (
     '<script>alert(1)</script>"><img src=x onerror=alert(1)>\x1b]0;t\x07\x1b[2J'
@@ -24,10 +24,13 @@ HOSTILE = (
 )
 TAGS = set(
     """html head meta title style body header main section aside footer h1 h2 h3 p
-    div span strong b small bdi ul li dl dt dd br a code pre details summary figure
+    blockquote div span strong b small bdi ul li dl dt dd br a code pre details figure
+    summary
     figcaption img svg rect line text table thead tbody tr th td""".split()
 )
-BLOCKS = set("br section h1 h2 h3 p div li dt dd td th pre details summary".split())
+BLOCKS = set(
+    "blockquote br section h1 h2 h3 p div li dt dd td th pre details summary".split()
+)
 
 
 class Parsed(HTMLParser):
@@ -97,9 +100,9 @@ def feedback(asked):
 
 @pytest.fixture
 def classwide(asked, class_of):
-    def make(submissions, **extra):
+    def make(submissions, similar=(), **extra):
         return class_page(
-            class_of(submissions),
+            class_of(submissions, similar=similar),
             asked,
             course_title="C",
             assignment_title="A",
@@ -280,7 +283,7 @@ def test_the_class_page_tells_everything(submit, classwide):
         submit("cem", WRONG, exercises=late, flags=["cell 9: edited"], seconds=7.25),
         submit("dan", WRONG, status="missing", score=0, message="No notebook."),
     ]
-    pair = Alike(("ben", "cem"), 0.81, 12, "return <b>")
+    pair = Alike(students=("ben", "cem"), share=0.81, passages=12, excerpt="return <b>")
     text = words(classwide(students, similar=[pair]))
     for told in (
         "Submissions 4",
@@ -314,7 +317,44 @@ def test_a_hostile_class_is_inert(submit, classwide):
         submit(f"{HOSTILE}{i}", WRONG, HOSTILE, late, status=status, **more)
         for i, status in enumerate(["graded", *UNGRADED])
     ]
-    pair = Alike((students[0].student, "=1+1"), 1.0, 9, HOSTILE)
+    pair = Alike(
+        students=(students[0].student, "=1+1"), share=1.0, passages=9, excerpt=HOSTILE
+    )
     links = {s.student: 'javascript:alert(1)"><b>' for s in students}
     parsed = inspected(classwide(students, similar=[pair], links=links))
     assert set(parsed.links) == {"javascript%3Aalert%281%29%22%3E%3Cb%3E"}
+
+
+# --- what people gave -------------------------------------------------------------
+
+
+def graded_by_people(submit):
+    told = {
+        "f": {"given": 2.5, "comment": "The idea is right."},
+        "why": {"given": 1.5, "comment": "Say `why`, <b>not</b> how."},
+    }
+    result = submit("ana", WRONG, exercises=told)
+    for exercise in result.exercises:
+        exercise.score = exercise.score if exercise.given is None else exercise.given
+        exercise.waits = False
+    return result.model_copy(
+        update={"score": 5.0, "penalty": 2.0, "late_seconds": 25 * 3600.0}
+    )
+
+
+def test_feedback_tells_what_people_gave_and_what_lateness_cost(submit, feedback):
+    text = words(feedback(graded_by_people(submit)))
+    assert "5 of 6 points" in text
+    assert (
+        "It came 1 day and 1 hour after the deadline. That costs 2 points, so 3" in text
+    )
+    assert "gave 2.5 of 3 points" in text and "The idea is right." in text
+    assert "gave 1.5 of 2 points. Say why, <b>not</b> how." in text
+    assert "waiting for a person" not in text
+
+
+def test_the_class_page_tells_totals_where_they_differ(submit, classwide):
+    assert "total" not in words(classwide([submit("ben", {})]))
+    text = words(classwide([graded_by_people(submit), submit("ben", {})]))
+    assert "ana 3.5 3 graded" in text and "ben 4 4 graded" in text
+    assert "1 answer to read: Why?" in text

@@ -24,6 +24,7 @@ from rich.progress import (
 from rich.table import Table
 
 from autograder import records
+from autograder.cli import export
 from autograder.course import Course, CourseError, load_course
 from autograder.nbgrading import tools_on_path
 from autograder.results import ClassResult, SubmissionResult
@@ -42,6 +43,9 @@ Unconfined = Annotated[
     bool,
     typer.Option(help="Run student code even where it cannot be confined."),
 ]
+
+
+app.add_typer(export.app, name="export")
 
 
 @app.callback()
@@ -112,6 +116,39 @@ def grade(
         minimum="none" if allow_unconfined else None,
     )
     raise typer.Exit(exit_code(result))
+
+
+@app.command()
+def report(
+    assignment: Name,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder that was graded into; the course.")
+    ] = None,
+    db: Annotated[
+        str | None, typer.Option(help="The gradebook's address, as for `grade`.")
+    ] = None,
+) -> None:
+    """Make the class page anew, with what people have given since."""
+    from autograder.exercises import load
+    from autograder.gradebook.hand_back import write_class_page
+
+    course = load_course()
+    place, result = export.graded(assignment, out, db)
+    page = write_class_page(course, place, result, load(assignment))
+    console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
+
+
+@app.command(hidden=True)
+def gradescope(
+    assignment: Name,
+    root: Annotated[Path, typer.Option()] = Path("/autograder"),
+    prepare: bool = False,
+) -> None:
+    """Grade inside Gradescope's folders; its run_autograder calls this."""
+    from autograder.cli import inside_gradescope as inside
+
+    step = inside.prepare if prepare else inside.grade_one
+    step(load_course(), assignment, root.resolve(), run)
 
 
 @app.command()
@@ -195,6 +232,10 @@ def doctor() -> None:
 # --- what the commands share ------------------------------------------------------
 
 
+def plural(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def run(
     course: Course,
     assignment: str,
@@ -208,6 +249,7 @@ def run(
 ) -> ClassResult:
     """Grades a folder of submissions and writes everything that comes of it."""
     from autograder.gradebook.database import register, try_writing
+    from autograder.gradebook.given import read_given
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading.classroom import Grader, Workplace, default_jobs
     from autograder.grading.collect import find_submissions
@@ -240,16 +282,16 @@ def run(
         register(db_url, course, assignment, grader.release)  # it is there, before all
         total = len(find_submissions(submitted, assignment))
         progress.update(task, description="grading", total=total, completed=0)
+        given = read_given(db_url, course, assignment)
         outcomes = []
         for outcome in grader.grade(submitted):
-            pages[outcome.found.student] = hand_back_one(course, grader, outcome)
+            pages[outcome.found.student] = hand_back_one(course, grader, outcome, given)
             # What it answered may be large, and is on its page now.
             outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
             progress.advance(task)
-        if json is not None:
-            summary = grader.summary(outcomes).model_dump_json(indent=1)
-            records.write_text(json, summary + "\n")
         result, page = hand_back_class(course, grader, outcomes, db_url)
+        if json is not None:
+            records.write_text(json, result.model_dump_json(indent=1) + "\n")
     _table(result)
     console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:
@@ -302,9 +344,12 @@ def _table(result: ClassResult) -> None:
     )
     if result.submissions:
         top = result.submissions[0].max_score
+        layers = result.submissions[0].isolation.split("+")
         console.print(
-            f"{len(result.submissions)} submissions, {top:g} points, {manual:g} of "
-            f"them given by a person; isolation: {result.submissions[0].isolation}"
+            f"{plural(len(result.submissions), 'submission')}, {top:g} points, "
+            f"{manual:g} of them given by a person; isolated in "
+            f"{plural(len(layers), 'layer')}: {', '.join(layers[:3])} …",
+            soft_wrap=True,
         )
 
 
