@@ -26,6 +26,7 @@ SETUP = """\
 #!/usr/bin/env bash
 # Run once, as root, while Gradescope builds the image.
 set -euo pipefail
+export PYTHONWARNINGS=ignore
 root="${AUTOGRADER_ROOT:-/autograder}"
 cd "$root/source"
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autograder.exercise import Exercise
+from autograder.reports.figures import score_figure
 from autograder.reports.pages import templates
 from autograder.reports.statistics import class_statistics
 from autograder.results import ClassResult
@@ -41,6 +42,8 @@ def class_page(
         assignment_title: for the page's head.
         links: where each student's feedback page is, relative to this page.
     """
+    found = class_statistics(result, exercises)
+    drawn = score_figure(found.bars, found.median) if found.scores else b""
     return (
         templates()
         .get_template("class.html")
@@ -49,7 +52,8 @@ def class_page(
             course_title=course_title,
             assignment_title=assignment_title,
             result=result,
-            statistics=class_statistics(result, exercises),
+            statistics=found,
+            scores=drawn,
             titles={e.id: e.title for e in exercises},
             links=links or {},
             states=STATES,

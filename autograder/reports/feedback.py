@@ -70,6 +70,22 @@ class Section:
     source: str
 
     @property
+    def alike(self) -> list[CheckResult]:
+        """Wrong checks that say little more where the mistake has a name.
+
+        Every check tells its own rule; read after a named mistake, most of them lead
+        away from it. The first one stays, and the one with a picture.
+        """
+        if not self.result.misconception:
+            return []
+        return [c for c in self.wrong[1:] if c.id not in self.pictures]
+
+    @property
+    def told(self) -> list[CheckResult]:
+        """Wrong checks that are told in full."""
+        return [check for check in self.wrong if check not in self.alike]
+
+    @property
     def complete(self) -> bool:
         return bool(self.result.checks) and self.result.score >= self.result.max_score
 
@@ -221,6 +237,9 @@ def _next(tried: Sequence[ExerciseResult], titles: Mapping[str, str]) -> str:
             f"one mistake, made in “{title}”, runs through {times} exercises: mend it "
             "there first"
         )
+    if len(tried) > 1 and not tried[0].score:
+        title = titles.get(tried[0].id, tried[0].id)
+        return f"“{title}” has no point so far: begin there"
     most = max(tried, key=lambda e: e.max_score - e.score)
     gain = plural(most.max_score - most.score, "point")
     return f"most is to be gained in “{titles.get(most.id, most.id)}”: {gain}"

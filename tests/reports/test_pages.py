@@ -248,8 +248,8 @@ def test_endless_strings_are_cut(submit, feedback):
         (
             {**WRONG, "g/v": "failed"},
             {},
-            "No exercise is complete yet, and most is to be gained in “Write f”: "
-            "3 points.",
+            "No exercise is complete yet, and “Write f” has no point so far: begin "
+            "there.",
         ),
         (
             {**WRONG, "g/v": "failed"},
@@ -340,6 +340,15 @@ def graded_by_people(submit):
     return result.model_copy(
         update={"score": 5.0, "penalty": 2.0, "late_seconds": 25 * 3600.0}
     )
+
+
+def test_after_a_named_mistake_other_failing_checks_are_brief(submit, feedback):
+    states = {"f/v": "failed", "f/m": "failed"}
+    named = {"f": {"misconception": "no_scaling", "hint": "Divide."}}
+    text = words(feedback(submit("ana", states, "A rule.", named)))
+    assert "values 0 of 2 A rule. Fail too, most likely for the same reason" in text
+    assert "masks 0 of 1 what the check says A rule." in text
+    assert "same reason" not in words(feedback(submit("ana", states, "A rule.")))
 
 
 def test_feedback_tells_what_people_gave_and_what_lateness_cost(submit, feedback):

@@ -97,9 +97,9 @@ def test_order_of_students_does_not_matter(honest):
     ["", '\\"' * 50_000, "'''\\" * 30_000, "(" * 100_000, "\x00\ud800", "def (:\n\t'"],
 )
 def test_any_text_is_read_in_time(source):
-    start = time.monotonic()
+    start = time.process_time()
     fingerprints(source)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_names_layout_and_strings_do_not_count():
@@ -109,13 +109,18 @@ def test_names_layout_and_strings_do_not_count():
     assert set(fingerprints(one)) != set(fingerprints(one.replace("softmax", "exp")))
 
 
-def test_a_large_class_takes_seconds():
+def test_the_time_grows_with_the_class_and_not_with_its_square():
     # Ten ways to write each of ten parts: much is shared, by many.
     parts = [[program(f"{p}/{w}", 8) for w in range(10)] for p in range(10)]
     draw = random.Random(0)
-    sources = {
-        f"s{i}": "\n".join(draw.choice(ways) for ways in parts) for i in range(600)
-    }
-    start = time.monotonic()
-    similar_code(sources, STARTER)
-    assert time.monotonic() - start < 20
+
+    def seconds(size):
+        sources = {
+            f"s{i}": "\n".join(draw.choice(ways) for ways in parts) for i in range(size)
+        }
+        start = time.process_time()
+        similar_code(sources, STARTER)
+        return time.process_time() - start
+
+    small = seconds(60)
+    assert seconds(360) < 18 * small, "six times the class; the square is 36 times"
