@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from autograder.reports.pages import points
 from autograder.reports.statistics import Bar
 
-INK = "#7b8494"  # to be read on white and on near black
+INK = "#808a9a"  # to be read on white and on near black
 BARS = "#3f7fc6"
 SIZE = (8.2, 2.5)  # inches; 7 of them are 56 rem on a page, so text is 9 to 11 px
 
@@ -29,7 +29,7 @@ def score_figure(bars: Sequence[Bar], median: float) -> bytes:
         color=BARS,
     )
     counts = [str(bar.count) if bar.count else "" for bar in bars]
-    axis.bar_label(drawn, counts, color=INK, fontsize=9, padding=2)
+    axis.bar_label(drawn, counts, color=INK, fontsize=10, padding=2)
     axis.axvline(median, color=INK, linestyle="--", linewidth=1)
     axis.annotate(
         f"median {points(median)}",
@@ -39,15 +39,15 @@ def score_figure(bars: Sequence[Bar], median: float) -> bytes:
         textcoords="offset points",
         ha="right" if median > bars[-1].high / 2 else "left",
         color=INK,
-        fontsize=9,
+        fontsize=10,
     )
     axis.set_xlim(0, bars[-1].high)
     axis.set_xticks([*(bar.low for bar in bars), bars[-1].high])
     axis.xaxis.set_major_formatter(lambda value, place: points(value))
     axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axis.set_xlabel("points", color=INK, fontsize=9)
-    axis.set_ylabel("students", color=INK, fontsize=9)
-    axis.tick_params(colors=INK, labelsize=9, length=0)
+    axis.set_xlabel("points", color=INK, fontsize=10)
+    axis.set_ylabel("students", color=INK, fontsize=10)
+    axis.tick_params(colors=INK, labelsize=10, length=0)
     axis.margins(y=0.15)
     for side in ("top", "right", "left"):
         axis.spines[side].set_visible(False)
