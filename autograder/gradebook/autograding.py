@@ -30,7 +30,8 @@ from autograder.gradebook.manual import settle
 from autograder.gradebook.notebooks import autograded_notebook
 from autograder.gradebook.warm import WARM, found_by_folder
 from autograder.grading.classroom import Outcome
-from autograder.grading.lateness import FILE_NAME, read_timestamp
+from autograder.grading.collect import TIMESTAMP
+from autograder.grading.lateness import read_timestamp
 from autograder.sandbox.host import ConfinementError
 
 
@@ -105,7 +106,7 @@ class Run:
 
 
 def _timestamp(folder: str):
-    moment = read_timestamp(Path(folder, FILE_NAME))
+    moment = read_timestamp(Path(folder, TIMESTAMP))
     return moment and moment.replace(tzinfo=None)
 
 

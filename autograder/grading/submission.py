@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
@@ -27,6 +29,7 @@ from autograder.results import (
     CheckResult,
     Evidence,
     ExerciseResult,
+    Provenance,
     SubmissionResult,
 )
 from autograder.sandbox.host import Sandbox, Session, SessionLost
@@ -323,6 +326,7 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
         return _empty(exercise, status, lost.message)
     if not answers:
         return _empty(exercise, "error", "It could not be asked.")
+    known_of = paper.records[exercise.id].answers
     judgement = judge(exercise, answers, paper.records[exercise.id], met)
     public = _public_judgement(exercise, paper, said, met)
     attempted = judgement.verdicts[0]
@@ -338,7 +342,7 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
         misconception=known.name if known else None,
         hint=telling.advice or None,
         message=_raised(exercise, rebuilt, said, attempted),
-        checks=[_check_result(v, public) for v in judgement.verdicts],
+        checks=[_check_result(v, public, known_of) for v in judgement.verdicts],
     )
 
 
@@ -361,16 +365,20 @@ def _public_judgement(exercise, paper: Paper, said, met) -> Judgement | None:
     return judge(twin, full, paper.public_records[exercise.id], met)
 
 
-def _check_result(verdict: Verdict, public: Judgement | None) -> CheckResult:
+def _check_result(
+    verdict: Verdict, public: Judgement | None, due: Answers
+) -> CheckResult:
     evidence = [
         Evidence(
             probe=f.probe,
+            passed=f.passed,
+            compare=probe.compare,
+            sizes=sizes_of(probe, due.get(probe.id, {})),
             error=_finite(f.error),
             tolerance=f.tolerance,
             margin=_margin(f.error, f.tolerance),
         )
-        for f in verdict.findings
-        if f.error is not None
+        for f, probe in zip(verdict.findings, verdict.check.probes, strict=True)
     ]
     return CheckResult(
         id=verdict.check.id,
@@ -382,6 +390,32 @@ def _check_result(verdict: Verdict, public: Judgement | None) -> CheckResult:
         message=_told(verdict, public),
         evidence=evidence,
     )
+
+
+def sizes_of(probe: Probe, due: Mapping) -> dict[str, list[int]]:
+    """Returns the shapes of what is asked with and of what is due, by where it is."""
+    sizes: dict[str, list[int]] = {}
+
+    def walk(node, path: str) -> None:
+        if isinstance(node, np.ndarray):
+            sizes[path] = list(node.shape)
+        elif isinstance(node, Mapping):
+            for key, value in node.items():
+                walk(value, f"{path}/{key}")
+        elif isinstance(node, (list, tuple)):
+            for key, value in enumerate(node):
+                walk(value, f"{path}/{key}")
+
+    walk(probe.spec, "asked")
+    walk(due.get("arrays", {}), "due")
+    return sizes
+
+
+def stamp(result: SubmissionResult, provenance: Provenance) -> None:
+    """Enters into every check of a result what it was reached with."""
+    for exercise in result.exercises:
+        for check in exercise.checks:
+            check.provenance = provenance
 
 
 def _told(verdict: Verdict, public: Judgement | None) -> str:
