@@ -112,6 +112,26 @@ def _sentence(db_url: str, done: str, error: Exception) -> str:
     )
 
 
+def given_by_hand(
+    db_url: str, course_id: str, assignment: str
+) -> dict[tuple[str, str], float]:
+    """Returns the scores that people gave, by student and exercise.
+
+    A gradebook that is not there is not made.
+    """
+    url = make_url(db_url)
+    if url.get_backend_name() == "sqlite" and not _is_filled(url.database):
+        return {}
+    with opened(db_url, course_id) as gradebook:
+        return {
+            (student, grade.cell.name.removeprefix("grade_")): grade.manual_score
+            for student, submission in _submissions(gradebook, assignment).items()
+            for notebook in submission.notebooks
+            for grade in notebook.grades
+            if grade.manual_score is not None
+        }
+
+
 # --- what is written --------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from autograder.course import Course
 from autograder.gradebook.database import gradebook_id, write_scores
 from autograder.gradebook.notebooks import autograded_notebook
 from autograder.grading.classroom import Grader, Outcome
+from autograder.grading.collect import Collected
 from autograder.reports.class_page import class_page
 from autograder.reports.feedback import feedback_page, pictures_of
 from autograder.results import ClassResult
@@ -95,10 +96,14 @@ def _reads(path: Path) -> str | None:
 
 
 def hand_back_class(
-    course: Course, grader: Grader, outcomes: Sequence[Outcome], db_url: str
+    course: Course,
+    grader: Grader,
+    outcomes: Sequence[Outcome],
+    db_url: str,
+    collected: Collected | None = None,
 ) -> tuple[ClassResult, Path]:
     """Fills the gradebook, writes the class page; returns the result and the page."""
-    result, place = grader.summary(outcomes), grader.workplace
+    result, place = grader.summary(outcomes, collected), grader.workplace
     write_scores(
         db_url,
         course,

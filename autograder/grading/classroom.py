@@ -345,6 +345,23 @@ class Grader:
         key = self._key_of(found, data)
         return Outcome(found, graded, rebuilt, key, taken, digest)
 
+    def rebuilt(self, found: Found) -> tuple[Rebuilt, Place]:
+        """Returns a submission in the release's frame, and the file that it is from.
+
+        Raises:
+            CourseError: there is nothing of it that could be run.
+        """
+        student = one_line(found.student, 80)
+        try:
+            if found.status != "found":
+                raise Unreadable(found.message)
+            _, rebuilt, taken = self._rebuilt(found)
+        except (Unreadable, OSError) as error:
+            raise CourseError(
+                f"There is nothing of {student} to run: {one_line(_sentence(error))}"
+            ) from None
+        return rebuilt, taken
+
     def _rebuilt(self, found: Found) -> tuple[bytes, Rebuilt, Place]:
         """Returns the first file, or notebook in an archive, that is the assignment's.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,49 @@ def grade_submission(
         exercises=results,
     )
     return Graded(result, said.public, said.cells)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One exercise of one submission, asked again."""
+
+    result: ExerciseResult
+    judgement: Judgement | None
+    """None where there was nothing to judge."""
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    """By probe; with hidden questions, and what a student's code said to them."""
+
+
+def replay_exercise(
+    sandbox: Sandbox,
+    rebuilt: Rebuilt,
+    exercise: Exercise,
+    paper: Paper,
+    met: Sequence[str] = (),
+) -> Replayed:
+    """Asks one exercise as grading does, and keeps what grading forgets.
+
+    Args:
+        sandbox: where the notebook runs.
+        rebuilt: the submission.
+        exercise: one of the paper's.
+        paper: what the class is asked.
+        met: the misconceptions that were found in the exercises before it.
+
+    Raises:
+        SessionLost: the grader's own side failed, again and again.
+    """
+    asked = [] if exercise.id in rebuilt.untouched else [exercise]
+    said = _asked(sandbox, rebuilt, asked, paper) if asked else Conversation()
+    made = _exercise_result(exercise, rebuilt, paper, said, list(met))
+    answers = said.answers.get(exercise.id, {})
+    if exercise.forbidden and asked:
+        code = python_of(rebuilt.cells)
+        apply_rule(exercise, made, parts_used(exercise, code, answers))
+    if exercise.id in said.lost or not answers:
+        return Replayed(made, None)
+    known = paper.records[exercise.id]
+    return Replayed(made, judge(exercise, answers, known, met), answers)
 
 
 # --- the conversation -------------------------------------------------------------
@@ -378,7 +421,7 @@ def _check_result(
             tolerance=f.tolerance,
             margin=_margin(f.error, f.tolerance),
         )
-        for f, probe in zip(verdict.findings, verdict.check.probes, strict=True)
+        for f, probe in zip(verdict.findings, verdict.check.probes, strict=False)
     ]
     return CheckResult(
         id=verdict.check.id,
