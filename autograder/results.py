@@ -15,14 +15,40 @@ ExerciseStatus = Literal["graded", "not_attempted", "error", "timeout", "manual"
 
 
 class Evidence(BaseModel):
-    """What a numeric verdict rests on."""
+    """What the verdict on one question rests on."""
 
     probe: str
+    passed: bool | None = None
+    compare: str = ""
+    """How the answer was read: a name in `judging.COMPARISONS`."""
+    sizes: dict[str, list[int]] = Field(default_factory=dict)
+    """Shapes of what was asked with (`asked/…`) and of what was due (`due/…`)."""
     error: float | None = None
     """Largest deviation, |own - expected| / (1 + |expected|)."""
     tolerance: float | None = None
     margin: float | None = None
     """Tolerance divided by error: above 1 passes."""
+
+
+class Provenance(BaseModel):
+    """What a verdict was reached with; two runs that differ in it may differ in more.
+
+    Versions are those of the process that ran the submission.
+    """
+
+    seed_id: str = ""
+    """Names the seed of the questions without telling it."""
+    isolation: str = ""
+    device: str = ""
+    python: str = ""
+    keras: str = ""
+    backend: str = ""
+    backend_version: str = ""
+    autograder: str = ""
+    grader: str = ""
+    """A fingerprint of the code that asks and judges."""
+    records: str = ""
+    """A fingerprint of what the answers were compared with."""
 
 
 class CheckResult(BaseModel):
@@ -37,6 +63,7 @@ class CheckResult(BaseModel):
     max_points: float
     message: str = ""
     evidence: list[Evidence] = Field(default_factory=list)
+    provenance: Provenance | None = None
 
 
 class ExerciseResult(BaseModel):
@@ -81,6 +108,14 @@ class SubmissionResult(BaseModel):
     """How long after the deadline, extensions included."""
     penalty: float = 0.0
     """Points that this costs; `score` is before that."""
+    name: str = ""
+    """What the student is called where it was handed in, or on the roster."""
+    file: str = ""
+    """The file that was graded."""
+    digest: str = ""
+    """A fingerprint of what is in it."""
+    earlier: list[str] = Field(default_factory=list)
+    """Other files of the student's, the last one first; kept, not graded."""
 
     @computed_field
     @property
@@ -125,3 +160,9 @@ class ClassResult(BaseModel):
     environment: Environment = Field(default_factory=Environment)
     submissions: list[SubmissionResult] = Field(default_factory=list)
     similar: list[Alike] = Field(default_factory=list)
+    layout: str = ""
+    """The shape in which the submissions came: `plain`, `canvas`, …"""
+    unmatched: list[str] = Field(default_factory=list)
+    """Students of `submissions` whom the roster does not have."""
+    refused: list[str] = Field(default_factory=list)
+    """What was in the class's zip and not looked at, with the reason."""

@@ -8,7 +8,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -39,6 +39,15 @@ app = typer.Typer(
 console = Console()
 
 Name = Annotated[str, typer.Argument(help="The assignment's name in course.toml.")]
+Roster = Annotated[
+    Path | None,
+    typer.Option(help="A CSV of the class: id, and canvas, moodle, gradescope, email."),
+]
+Layout = Annotated[
+    str,
+    typer.Option(help="plain, canvas, moodle or gradescope; found out by default."),
+]
+LISTED = 20  # lines of a list that are printed
 Unconfined = Annotated[
     bool,
     typer.Option(help="Run student code even where it cannot be confined."),
@@ -81,8 +90,22 @@ def build(
 def grade(
     assignment: Name,
     submitted: Annotated[
-        Path, typer.Option(help="The folder of submissions.", show_default=False)
+        Path,
+        typer.Option(
+            help="The submissions: a folder, or the zip that Canvas, Moodle or "
+            "Gradescope gave out.",
+            show_default=False,
+        ),
     ],
+    roster: Roster = None,
+    layout: Layout = "auto",
+    regrade: Annotated[
+        bool,
+        typer.Option("--regrade", help="Show who would change and why; write nothing."),
+    ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="With --regrade: write what is shown.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option(help="Where to write the results as JSON.")
     ] = None,
@@ -101,9 +124,9 @@ def grade(
     ] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
-    """Grade a folder of submissions."""
-    if not submitted.is_dir():
-        raise CourseError(f"{submitted} is no folder; name the folder of submissions.")
+    """Grade a class's submissions."""
+    if apply and not regrade:
+        raise CourseError("--apply writes what --regrade shows; give both.")
     course = load_course()
     result = run(
         course,
@@ -114,6 +137,9 @@ def grade(
         db=db or (course.gradebook_url if out is None else None),
         json=json,
         minimum="none" if allow_unconfined else None,
+        roster=roster,
+        layout=layout,
+        regrade="apply" if apply else "show" if regrade else None,
     )
     raise typer.Exit(exit_code(result))
 
@@ -149,6 +175,55 @@ def gradescope(
 
     step = inside.prepare if prepare else inside.grade_one
     step(load_course(), assignment, root.resolve(), run)
+
+
+@app.command()
+def explain(
+    student: Annotated[str, typer.Argument(help="The student's id, as in the table.")],
+    exercise: Annotated[str, typer.Argument(help="The exercise's id.")],
+    check: Annotated[
+        str | None, typer.Option(help="Which check; the first that fails.")
+    ] = None,
+    submitted: Annotated[
+        Path | None,
+        typer.Option(help="The submissions; those that were graded last."),
+    ] = None,
+    roster: Roster = None,
+    layout: Layout = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="Where it was graded; the course.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Where to write the page; below reports/.")
+    ] = None,
+    allow_unconfined: Unconfined = False,
+) -> None:
+    """Ask one check again: expected, own, difference and why. For staff only."""
+    from autograder import exercises
+
+    course = load_course()
+    try:
+        assignment = course.assignment(exercises.assignment_of(exercise)).name
+    except KeyError as error:
+        raise CourseError(str(error.args[0])) from None
+    told, place = explained(
+        course,
+        assignment,
+        (student, exercise, check),
+        (submitted, roster, layout),
+        out or course.root,
+        "none" if allow_unconfined else None,
+    )
+    from autograder.gradebook.database import gradebook_id
+    from autograder.reports.explain_page import explain_page, explain_text
+
+    explain_text(console, told)
+    name = f"explain-{gradebook_id(student)}-{exercise}-{told.check.id}.html"
+    page = page or place.page(assignment).with_name(name)
+    title = course.assignment(assignment).title
+    text = explain_page(told, course_title=course.title, assignment_title=title)
+    records.write_text(page, text)
+    console.print(f"Page  {_short(page)}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -246,19 +321,32 @@ def run(
     db: str | None = None,
     json: Path | None = None,
     minimum: str | None = None,
+    roster: Path | None = None,
+    layout: str = "auto",
+    regrade: Literal["show", "apply"] | None = None,
 ) -> ClassResult:
-    """Grades a folder of submissions and writes everything that comes of it."""
+    """Grades a class's submissions and writes everything that comes of it.
+
+    With `regrade` it first shows what changes, and writes only where that is `apply`.
+    """
     from autograder.gradebook.database import register, try_writing
     from autograder.gradebook.given import read_given
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
+    from autograder.grading import written
     from autograder.grading.classroom import Grader, Workplace, default_jobs
-    from autograder.grading.collect import find_submissions
     from autograder.grading.submission import Graded
+    from autograder.reports.changes import show_changes
     from autograder.sandbox.host import Sandbox
 
     course.assignment(assignment)
+    collected = _collected(course, assignment, submitted, roster, layout)
     place = Workplace(out.resolve())
     db_url = db or f"sqlite:///{place.gradebook}"
+    if regrade and not written.last(place, assignment):
+        raise CourseError(
+            f"Nothing of {assignment} was graded in {place.root} yet, so there is "
+            "nothing to compare with; grade it without --regrade first."
+        )
     pages = {}
     with (
         place.lock(lambda: console.print("Another run is grading here; waiting.")),
@@ -269,7 +357,8 @@ def run(
         ) as sandbox,
         _progress() as progress,
     ):
-        try_writing(db_url)
+        if regrade != "show":
+            try_writing(db_url)
         task = progress.add_task("the reference answers", total=None)
         grader = Grader(
             course,
@@ -279,20 +368,43 @@ def run(
             jobs or default_jobs(),
             lambda name: _describe(progress, task, f"records: {name}"),
         )
-        register(db_url, course, assignment, grader.release)  # it is there, before all
-        total = len(find_submissions(submitted, assignment))
+        if not regrade:  # it is there, before all
+            register(db_url, course, assignment, grader.release)
+        total = len(collected.found)
         progress.update(task, description="grading", total=total, completed=0)
         given = read_given(db_url, course, assignment)
         outcomes = []
-        for outcome in grader.grade(submitted):
-            pages[outcome.found.student] = hand_back_one(course, grader, outcome, given)
+        for outcome in grader.grade(collected.found):
+            if not regrade:
+                pages[outcome.found.student] = hand_back_one(
+                    course, grader, outcome, given
+                )
             # What it answered may be large, and is on its page now.
             outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
             progress.advance(task)
-        result, page = hand_back_class(course, grader, outcomes, db_url)
+        summary = grader.summary(outcomes, collected)
+        if regrade:
+            before = written.last(place, assignment)
+            by_hand = _by_hand(given)
+            show_changes(console, before, summary, by_hand, applied=regrade == "apply")
+            if regrade == "show":
+                return summary
+            register(db_url, course, assignment, grader.release)
+            for outcome in outcomes:
+                # As it was shown: what was graded is kept, and is not run again.
+                whole = grader.grade_one(outcome.found) if outcome.key else outcome
+                pages[outcome.found.student] = hand_back_one(
+                    course, grader, whole, given
+                )
+        result, page = hand_back_class(course, grader, outcomes, db_url, collected)
         if json is not None:
             records.write_text(json, result.model_dump_json(indent=1) + "\n")
+        source = written.Source(
+            str(submitted.resolve()), roster and str(roster.resolve()), layout
+        )
+        written.keep(place, assignment, summary.submissions, source)
     _table(result)
+    _listed(result)
     console.print(f"Class page  {_short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:
         console.print(f"Feedback    {_short(pages[student])} …", soft_wrap=True)
@@ -302,9 +414,101 @@ def run(
     return result
 
 
+def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum):
+    """Asks one check of one student again; returns the explanation and where.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        asked: student, exercise and check.
+        taken: submissions, roster and layout; where the last run took them, if None.
+        out: where the assignment was graded.
+        minimum: the isolation that is asked for.
+    """
+    from autograder.grading import written
+    from autograder.grading.classroom import Grader, Workplace, default_jobs
+    from autograder.reports.explaining import explain as explain_check
+    from autograder.sandbox.host import Sandbox
+
+    place, (student, exercise, check) = Workplace(Path(out).resolve()), asked
+    submitted, roster, layout = taken
+    if submitted is None:
+        last = written.source(place, assignment)
+        if last is None:
+            raise CourseError(
+                f"Nothing of {assignment} was graded in {place.root}; name the "
+                "submissions with --submitted, or the place with --out."
+            )
+        submitted, layout = Path(last.submitted), last.layout
+        roster = last.roster and Path(last.roster)
+    collected = _collected(course, assignment, submitted, roster, layout)
+    found = {f.student: f for f in collected.found}
+    if student not in found:
+        some = ", ".join(one_line(name, 40) for name in list(found)[:8])
+        raise CourseError(
+            f"No submission of {one_line(student, 80)!r}; there are {len(found)}, such "
+            f"as {some or 'nobody'}."
+        )
+    secrets = [course.root, place.root, submitted.resolve()]
+    with (
+        place.lock(lambda: console.print("Another run is grading here; waiting.")),
+        Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
+        _progress() as progress,
+    ):
+        task = progress.add_task("the reference answers", total=None)
+        step = functools.partial(_describe, progress, task)
+        grader = Grader(course, assignment, place, sandbox, default_jobs(), step)
+        progress.update(task, description=f"asking {exercise} again")
+        stored = written.last(place, assignment).get(student)
+        return explain_check(grader, found[student], exercise, check, stored), place
+
+
 def exit_code(result: ClassResult) -> int:
-    """Returns 1 where a submission could not be graded."""
-    return int(any(s.status != "graded" for s in result.submissions))
+    """Returns 1 where a submission could not be graded, or nobody knows whose it is."""
+    open_ends = result.unmatched or result.refused
+    return int(bool(open_ends) or any(s.status != "graded" for s in result.submissions))
+
+
+def _collected(course, assignment: str, submitted: Path, roster, layout: str):
+    from autograder.grading.collect import collect
+    from autograder.grading.roster import read_roster
+
+    return collect(
+        submitted,
+        assignment,
+        layout=layout,
+        roster=None if roster is None else read_roster(roster),
+        others=[a.name for a in course.assignments],
+    )
+
+
+def _by_hand(given):
+    from autograder.gradebook.database import gradebook_id
+    from autograder.gradebook.given import Given
+
+    def points(student: str, exercise: str) -> float | None:
+        return given.get(gradebook_id(student), Given()).points.get(exercise)
+
+    return points
+
+
+def _listed(result: ClassResult) -> None:
+    """Prints who is not matched, what was left out, and who handed in more."""
+    many = [s for s in result.submissions if s.earlier]
+    layout = f"read as {result.layout}"
+    for title, lines in {
+        f"Not on the roster ({layout})": result.unmatched,
+        "Left out of the zip": result.refused,
+        "Other files of theirs, kept": [
+            f"{s.student}: {', '.join(s.earlier)}" for s in many
+        ],
+    }.items():
+        if lines:
+            console.print(f"{title}: {len(lines)}", markup=False)
+        for line in lines[:LISTED]:
+            console.print(f"  {one_line(line, 160)}", markup=False, soft_wrap=True)
+        if len(lines) > LISTED:
+            console.print("  … and the others in --json FILE", markup=False)
 
 
 def _describe(progress: Progress, task, text: str) -> None:
@@ -330,7 +534,7 @@ def _table(result: ClassResult) -> None:
         notes += submission.flags[:1]
         color = "green" if submission.status == "graded" else "red"
         table.add_row(
-            escape(one_line(submission.student, 32)),
+            escape(_who(submission)),
             f"{submission.score:g}",
             f"[{color}]{submission.status}[/]",
             escape(one_line(", ".join(notes), 72)),
@@ -351,6 +555,11 @@ def _table(result: ClassResult) -> None:
             f"{plural(len(layers), 'layer')}: {', '.join(layers[:3])} …",
             soft_wrap=True,
         )
+
+
+def _who(submission: SubmissionResult) -> str:
+    name = f" ({submission.name})" if submission.name else ""
+    return one_line(submission.student + name, 32)
 
 
 def _notes(submission: SubmissionResult) -> list[str]:

@@ -30,8 +30,10 @@ from autograder.gradebook.database import opened, register, set_deadline
 from autograder.gradebook.manual import settle
 from autograder.gradebook.notebooks import autograded_notebook
 from autograder.gradebook.warm import WARM, found_by_folder
+from autograder.grading import written
 from autograder.grading.classroom import Outcome
-from autograder.grading.lateness import FILE_NAME, read_timestamp
+from autograder.grading.collect import TIMESTAMP
+from autograder.grading.lateness import read_timestamp
 from autograder.sandbox.host import ConfinementError
 
 
@@ -106,7 +108,7 @@ class Run:
 
 
 def _timestamp(folder: str):
-    moment = read_timestamp(Path(folder, FILE_NAME))
+    moment = read_timestamp(Path(folder, TIMESTAMP))
     return moment and moment.replace(tzinfo=None)
 
 
@@ -129,6 +131,7 @@ class IsolatedExecute(NbGraderPreprocessor):
         student, run = resources["nbgrader"]["student"], self.parent.run
         outcome = run.outcome(student)
         result = outcome.graded.result
+        written.keep(run.grader.workplace, run.assignment, [result])
         self.log.info("%s: %s, %g points", student, result.status, result.score)
         for note in [result.message, *result.repairs, *result.flags]:
             if note:

@@ -22,6 +22,7 @@ from autograder.gradebook.given import (
 )
 from autograder.gradebook.notebooks import autograded_notebook
 from autograder.grading.classroom import Grader, Outcome, Workplace
+from autograder.grading.collect import Collected
 from autograder.reports.class_page import class_page
 from autograder.reports.feedback import feedback_page, pictures_of
 from autograder.reports.similarity import similar_code
@@ -113,14 +114,18 @@ def _reads(path: Path) -> str | None:
 
 
 def hand_back_class(
-    course: Course, grader: Grader, outcomes: Sequence[Outcome], db_url: str
+    course: Course,
+    grader: Grader,
+    outcomes: Sequence[Outcome],
+    db_url: str,
+    collected: Collected | None = None,
 ) -> tuple[ClassResult, Path]:
     """Writes the result, fills the gradebook, writes the class page.
 
     Returns:
         the result with what people gave, and the page's path.
     """
-    result, place = grader.summary(outcomes), grader.workplace
+    result, place = grader.summary(outcomes, collected), grader.workplace
     result = result.model_copy(update={"similar": _alike(grader, outcomes)})
     records.write_text(
         place.result(grader.assignment), result.model_dump_json(indent=1) + "\n"

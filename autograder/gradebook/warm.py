@@ -107,7 +107,7 @@ def found_by_folder(submitted: Path, assignment: str) -> dict[str, Found]:
     """Returns what `autograder grade` would take from nbgrader's folder, by student."""
     if not submitted.is_dir():
         raise CourseError(f"{submitted} is no folder; collect the submissions first.")
-    found = {f.student: f for f in find_submissions(submitted, assignment)}
+    found = {f.student: f for f in find_submissions(submitted, assignment, "plain")}
     folders = {path.name for path in submitted.iterdir() if path.is_dir()}
     return {f: found[student_id(f)] for f in folders if student_id(f) in found}
 

@@ -9,32 +9,39 @@ import json
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from filelock import FileLock, Timeout
 
-from autograder import exercises, records
+from autograder import __version__, exercises, records
 from autograder.authoring.reference import make_records
 from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
 from autograder.grading.answers import checked
-from autograder.grading.collect import Found, find_submissions
+from autograder.grading.collect import Collected, Found, find_submissions
 from autograder.grading.lateness import note_lateness
+from autograder.grading.places import Place
 from autograder.grading.reading import GZIP, Unreadable, read_notebook
 from autograder.grading.rebuild import Rebuilt, rebuild
 from autograder.grading.submission import (
     Graded,
     Paper,
     grade_submission,
+    stamp,
     without_grading,
 )
 from autograder.judging import Records
-from autograder.results import ClassResult, Environment, SubmissionResult
+from autograder.results import (
+    ClassResult,
+    Environment,
+    Provenance,
+    SubmissionResult,
+)
 from autograder.safe import one_line
 from autograder.sandbox.host import Sandbox, SessionLost
 
@@ -53,6 +60,10 @@ class Outcome:
     rebuilt: Rebuilt | None = None
     key: str = ""
     """Names all that the result depends on; empty where there is none to keep."""
+    taken: Place | None = None
+    """The file that was graded, which may be another than the likeliest one."""
+    digest: str = ""
+    """A fingerprint of what is in it."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +276,14 @@ class Grader:
         )
         self.paper = paper_for(course, assignment, self.seed, hidden, device)
         self.names = {e.id: e.names for e in self.paper.exercises if not e.manual}
+        self.provenance = Provenance(
+            seed_id=seed_id(self.seed),
+            isolation=sandbox.isolation,
+            autograder=__version__,
+            grader=_grader_id()[:12],
+            records=_records_key(course, assignment, self.seed, sandbox)[:12],
+            **sandbox.environment,
+        )
         self.key = _key(
             [
                 str(self.seed),
@@ -277,12 +296,12 @@ class Grader:
             ]
         )
 
-    def grade(self, submitted: Path) -> Iterator[Outcome]:
+    def grade(self, submitted: Path | Sequence[Found]) -> Iterator[Outcome]:
         """Yields an outcome per submission, as they are done."""
-        waiting = [
-            self.pool.submit(self.grade_one, found)
-            for found in find_submissions(submitted, self.assignment)
-        ]
+        if not isinstance(submitted, Sequence):
+            others = [assignment.name for assignment in self.course.assignments]
+            submitted = find_submissions(submitted, self.assignment, others=others)
+        waiting = [self.pool.submit(self.grade_one, found) for found in submitted]
         try:
             for future in as_completed(waiting):
                 yield future.result()
@@ -293,14 +312,20 @@ class Grader:
     def grade_one(self, found: Found) -> Outcome:
         """Returns one submission's outcome; no fault of it raises."""
         outcome = self._grade_one(found)
-        note_lateness(self.course, self.assignment, found, outcome.graded.result)
+        result, taken = outcome.graded.result, outcome.taken or found.path
+        files = [found.path, *found.earlier] if found.path else []
+        result.name, result.digest = found.name, outcome.digest
+        result.file = one_line(taken.name) if taken else ""
+        result.earlier = [one_line(f.name) for f in files if f != taken]
+        came = replace(found, path=taken)
+        note_lateness(self.course, self.assignment, came, result)
         return outcome
 
     def _grade_one(self, found: Found) -> Outcome:
         if found.status != "found":
             return self._ungraded(found, found.status, found.message)
         try:
-            data, rebuilt = self._rebuilt(found)
+            data, rebuilt, taken = self._rebuilt(found)
         except (Unreadable, OSError) as error:
             return self._ungraded(found, "unreadable", _sentence(error))
         except Exception as error:
@@ -308,9 +333,10 @@ class Grader:
             return self._ungraded(found, "unreadable", message)
         kept = self._kept(found, data)
         if kept is not None:
-            return Outcome(found, kept, rebuilt, self._key_of(found, data))
+            return self._outcome(found, kept, rebuilt, data, taken)
         try:
             graded = grade_submission(self.sandbox, found.student, rebuilt, self.paper)
+            stamp(graded.result, self.provenance)
             self._keep(found, data, graded)
         except OSError:
             raise  # of the grader's own disk: the next run goes on from here
@@ -319,9 +345,31 @@ class Grader:
         except Exception as error:
             message = f"The grader failed on it: {type(error).__name__}: {error}"
             return self._ungraded(found, "crashed", message)
-        return Outcome(found, graded, rebuilt, self._key_of(found, data))
+        return self._outcome(found, graded, rebuilt, data, taken)
 
-    def _rebuilt(self, found: Found) -> tuple[bytes, Rebuilt]:
+    def _outcome(self, found, graded, rebuilt, data: bytes, taken: Place) -> Outcome:
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        key = self._key_of(found, data)
+        return Outcome(found, graded, rebuilt, key, taken, digest)
+
+    def rebuilt(self, found: Found) -> tuple[Rebuilt, Place]:
+        """Returns a submission in the release's frame, and the file that it is from.
+
+        Raises:
+            CourseError: there is nothing of it that could be run.
+        """
+        student = one_line(found.student, 80)
+        try:
+            if found.status != "found":
+                raise Unreadable(found.message)
+            _, rebuilt, taken = self._rebuilt(found)
+        except (Unreadable, OSError) as error:
+            raise CourseError(
+                f"There is nothing of {student} to run: {one_line(_sentence(error))}"
+            ) from None
+        return rebuilt, taken
+
+    def _rebuilt(self, found: Found) -> tuple[bytes, Rebuilt, Place]:
         """Returns the first file, or notebook in an archive, that is the assignment's.
 
         One in which nothing is written yields to a later one in which something is.
@@ -330,21 +378,21 @@ class Grader:
             Unreadable, OSError: there is none; why the likeliest one is not.
         """
         best, first = None, None
-        for place, (name, data) in enumerate(_each(found)):
+        for place, (path, data) in enumerate(_each(found)):
             if isinstance(data, Exception):
                 first = first or data
                 continue
             try:
-                rebuilt = self._read(name, data)
+                rebuilt = self._read(path.name, data)
             except Unreadable as error:
                 first = first or error
                 continue
             if place:
-                told = f"{one_line(name)} was taken, notebook {place + 1} of the files"
+                told = f"{one_line(path.name)} was taken, notebook {place + 1} of all"
                 rebuilt.repairs.insert(0, f"{told}: the likelier ones have no work in")
             if rebuilt.sources:
-                return data, rebuilt
-            best = best or (data, rebuilt)
+                return data, rebuilt, path
+            best = best or (data, rebuilt, path)
         if best is None:
             raise first or Unreadable("There is no notebook in it.")
         return best
@@ -361,6 +409,7 @@ class Grader:
     def _ungraded(self, found: Found, status: str, message: str) -> Outcome:
         isolation = self.sandbox.isolation
         result = without_grading(found.student, status, message, self.paper, isolation)
+        stamp(result, self.provenance)
         return Outcome(found, Graded(result))
 
     # Finished results, by content: a killed run resumes, an unchanged one is quick.
@@ -387,7 +436,9 @@ class Grader:
         }
         records.write(self._kept_path(self._key_of(found, data)), tree)
 
-    def summary(self, outcomes: Iterable[Outcome]) -> ClassResult:
+    def summary(
+        self, outcomes: Iterable[Outcome], collected: Collected | None = None
+    ) -> ClassResult:
         """Returns the class's result, students in order."""
         results = sorted((o.graded.result for o in outcomes), key=lambda r: r.student)
         return ClassResult(
@@ -395,15 +446,18 @@ class Grader:
             seed_id=seed_id(self.seed),
             environment=Environment(**self.sandbox.environment),
             submissions=results,
+            layout=collected.layout if collected else "",
+            unmatched=collected.unmatched if collected else [],
+            refused=collected.refused if collected else [],
         )
 
 
-def _each(found: Found) -> Iterator[tuple[str, bytes | Exception]]:
-    """Yields a student's files by name; one that cannot be read, as its error."""
+def _each(found: Found) -> Iterator[tuple[Place, bytes | Exception]]:
+    """Yields a student's files and what is in them, or why it cannot be read."""
     try:
         yield from itertools.islice(found.contents(), FILES_LIMIT)
     except OSError as error:
-        yield found.path.name, error
+        yield found.path, error
 
 
 def _sentence(error: Exception) -> str:

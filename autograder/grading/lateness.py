@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 from dateutil import parser, tz
 
 from autograder.course import Course
-from autograder.grading.collect import Found, read_regular
+from autograder.grading.collect import TIMESTAMP, Found
+from autograder.grading.places import Place, read_regular
 from autograder.results import SubmissionResult
 
-FILE_NAME = "timestamp.txt"  # nbgrader's collector writes it beside the notebook
 DATED = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 UNKNOWN = "nobody wrote down when it came in, so lateness was not looked at"
 
 
 def submitted_at(found: Found) -> datetime | None:
     """Returns when a submission was handed in, or None where that is not known."""
-    if found.path is None:
-        return None
-    return read_timestamp(found.path.with_name(FILE_NAME))
+    if found.path is None or found.submitted is not None:
+        return found.submitted
+    return read_timestamp(found.path.with_name(TIMESTAMP))
 
 
-def read_timestamp(path: Path) -> datetime | None:
+def read_timestamp(path: Place) -> datetime | None:
     """Returns the moment that a file tells, in UTC; None where it tells none.
 
     The file came with the submission, so it may be anything at all. A time without
@@ -51,6 +50,7 @@ def note_lateness(
     """Enters into a result when it came, how late that is, and what it costs."""
     moment = submitted_at(found)
     result.submitted = moment and moment.isoformat()
+    result.flags = [*result.flags, *found.notes]
     deadline = course.deadline(assignment, found.student)
     if deadline is None or found.path is None:
         return

@@ -58,10 +58,13 @@ class Rebuilt:
     sources: dict[str, str] = field(default_factory=dict)
     """What was written, by exercise."""
     untouched: set[str] = field(default_factory=set)
-    """Exercises and questions left as they were given, or deleted."""
+    """Exercises left as they were given, or deleted."""
     gone: set[str] = field(default_factory=set)
     """Those of them whose cell is not in the file at all."""
     manual: dict[str, str] = field(default_factory=dict)
+    """The answers to the questions that a person reads."""
+    unanswered: set[str] = field(default_factory=set)
+    """Those of them that were left as they were given."""
     repairs: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     """What a person should look at."""
@@ -412,7 +415,7 @@ class _Rebuilder:
                 continue
             self.result.manual[id] = (written or by_id)[-1].cell.source if by_id else ""
             if not written or not self.result.manual[id].strip():
-                self.result.untouched.add(id)
+                self.result.unanswered.add(id)
             if not by_id:
                 self._repair(f"question {id}: its answer cell is gone")
 

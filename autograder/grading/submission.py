@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
@@ -27,6 +29,7 @@ from autograder.results import (
     CheckResult,
     Evidence,
     ExerciseResult,
+    Provenance,
     SubmissionResult,
 )
 from autograder.sandbox.host import Sandbox, Session, SessionLost
@@ -129,6 +132,49 @@ def grade_submission(
         exercises=results,
     )
     return Graded(result, said.public, said.cells)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """One exercise of one submission, asked again."""
+
+    result: ExerciseResult
+    judgement: Judgement | None
+    """None where there was nothing to judge."""
+    answers: Mapping[str, Answers] = field(default_factory=dict)
+    """By probe; with hidden questions, and what a student's code said to them."""
+
+
+def replay_exercise(
+    sandbox: Sandbox,
+    rebuilt: Rebuilt,
+    exercise: Exercise,
+    paper: Paper,
+    met: Sequence[str] = (),
+) -> Replayed:
+    """Asks one exercise as grading does, and keeps what grading forgets.
+
+    Args:
+        sandbox: where the notebook runs.
+        rebuilt: the submission.
+        exercise: one of the paper's.
+        paper: what the class is asked.
+        met: the misconceptions that were found in the exercises before it.
+
+    Raises:
+        SessionLost: the grader's own side failed, again and again.
+    """
+    asked = [] if exercise.id in rebuilt.untouched else [exercise]
+    said = _asked(sandbox, rebuilt, asked, paper) if asked else Conversation()
+    made = _exercise_result(exercise, rebuilt, paper, said, list(met))
+    answers = said.answers.get(exercise.id, {})
+    if exercise.forbidden and asked:
+        code = python_of(rebuilt.cells)
+        apply_rule(exercise, made, parts_used(exercise, code, answers))
+    if exercise.id in said.lost or not answers:
+        return Replayed(made, None)
+    known = paper.records[exercise.id]
+    return Replayed(made, judge(exercise, answers, known, met), answers)
 
 
 # --- the conversation -------------------------------------------------------------
@@ -314,7 +360,7 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
             score=0.0,
             max_score=exercise.points,
             status="manual",
-            waits=exercise.id not in rebuilt.untouched,
+            waits=exercise.id not in rebuilt.unanswered,
         )
     answers = said.answers.get(exercise.id, {})
     # Whoever was asked in full before the end keeps what was answered.
@@ -327,6 +373,7 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
         return _empty(exercise, status, lost.message)
     if not answers:
         return _empty(exercise, "error", "It could not be asked.")
+    known_of = paper.records[exercise.id].answers
     judgement = judge(exercise, answers, paper.records[exercise.id], met)
     public = _public_judgement(exercise, paper, said, met)
     attempted = judgement.verdicts[0]
@@ -342,7 +389,7 @@ def _exercise_result(exercise, rebuilt, paper, said, met) -> ExerciseResult:
         misconception=known.name if known else None,
         hint=telling.advice or None,
         message=_raised(exercise, rebuilt, said, attempted),
-        checks=[_check_result(v, public) for v in judgement.verdicts],
+        checks=[_check_result(v, public, known_of) for v in judgement.verdicts],
     )
 
 
@@ -365,16 +412,20 @@ def _public_judgement(exercise, paper: Paper, said, met) -> Judgement | None:
     return judge(twin, full, paper.public_records[exercise.id], met)
 
 
-def _check_result(verdict: Verdict, public: Judgement | None) -> CheckResult:
+def _check_result(
+    verdict: Verdict, public: Judgement | None, due: Answers
+) -> CheckResult:
     evidence = [
         Evidence(
             probe=f.probe,
+            passed=f.passed,
+            compare=probe.compare,
+            sizes=sizes_of(probe, due.get(probe.id, {})),
             error=_finite(f.error),
             tolerance=f.tolerance,
             margin=_margin(f.error, f.tolerance),
         )
-        for f in verdict.findings
-        if f.error is not None
+        for f, probe in zip(verdict.findings, verdict.check.probes, strict=False)
     ]
     return CheckResult(
         id=verdict.check.id,
@@ -386,6 +437,32 @@ def _check_result(verdict: Verdict, public: Judgement | None) -> CheckResult:
         message=_told(verdict, public),
         evidence=evidence,
     )
+
+
+def sizes_of(probe: Probe, due: Mapping) -> dict[str, list[int]]:
+    """Returns the shapes of what is asked with and of what is due, by where it is."""
+    sizes: dict[str, list[int]] = {}
+
+    def walk(node, path: str) -> None:
+        if isinstance(node, np.ndarray):
+            sizes[path] = list(node.shape)
+        elif isinstance(node, Mapping):
+            for key, value in node.items():
+                walk(value, f"{path}/{key}")
+        elif isinstance(node, (list, tuple)):
+            for key, value in enumerate(node):
+                walk(value, f"{path}/{key}")
+
+    walk(probe.spec, "asked")
+    walk(due.get("arrays", {}), "due")
+    return sizes
+
+
+def stamp(result: SubmissionResult, provenance: Provenance) -> None:
+    """Enters into every check of a result what it was reached with."""
+    for exercise in result.exercises:
+        for check in exercise.checks:
+            check.provenance = provenance
 
 
 def _told(verdict: Verdict, public: Judgement | None) -> str:

@@ -231,9 +231,9 @@ def test_flat_folders_name_the_student(name, bench, text, tmp_path):
 
 
 def test_a_zip_that_swells_is_refused(bench, tmp_path, monkeypatch):
-    from autograder.grading import collect
+    from autograder.grading import places
 
-    monkeypatch.setattr(collect, "SIZE_LIMIT", 10_000)
+    monkeypatch.setattr(places, "SIZE_LIMIT", 10_000)
     put(tmp_path / "ana" / "x.zip", zipped(x_dot_ipynb=b"0" * 50_000))
     status, message = taken(bench, tmp_path)["ana"]
     assert status == "unreadable" and "too large" in message
