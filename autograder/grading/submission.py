@@ -172,7 +172,7 @@ def replay_exercise(
         code = python_of(rebuilt.cells)
         apply_rule(exercise, made, parts_used(exercise, code, answers))
     if exercise.id in said.lost or not answers:
-        return Replayed(made, None)
+        return Replayed(made, None, answers)
     known = paper.records[exercise.id]
     return Replayed(made, judge(exercise, answers, known, met), answers)
 

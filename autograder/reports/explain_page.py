@@ -5,6 +5,7 @@ For staff alone: both show hidden questions and what is right.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import islice
 
@@ -26,6 +27,7 @@ WARNING = (
     "pass it on to students."
 )
 PICTURES = 6  # on a page
+COLUMNS = 7  # of a matrix in numbers, on a page
 QUESTIONS = 3  # in a terminal, in full
 COLORS = {"passed": "green", "failed": "red", "not judged": "yellow"}
 
@@ -75,13 +77,13 @@ def _shown(numbers: Numbers, title: str, left, question: Question) -> Shown:
     )
     picture, where, parts = None, "", [_whole(numbers.due), _whole(numbers.own), "–"]
     if numbers.alike:
-        where, windows = numbers.window()
-        parts = [show_array(window, 100) for _, window in windows]
+        where, windows = numbers.window(COLUMNS)
+        parts = [_matrix(window) for _, window in windows]
     if _drawable(numbers) and next(left, None) is not None:
         named = f"{title}: {question.probe.id}"
         png = compare_matrices(numbers.due, numbers.own, title=named)
         picture = Picture(png, alt_text(numbers.due, numbers.own))
-    return Shown(numbers.name, *parts, where, shapes, picture)
+    return Shown(_named(numbers), *parts, where, shapes, picture)
 
 
 def _whole(array: np.ndarray | None) -> str:
@@ -101,7 +103,21 @@ def _inputs(question: Question) -> list[tuple[str, str]]:
 
 
 def _matrix(window: np.ndarray) -> str:
-    return "\n".join(" ".join(f"{v:>8.3g}" for v in row) for row in window)
+    """Returns a matrix as text, its columns under each other."""
+    small = np.abs(window[np.isfinite(window)]).max(initial=0.0) < 100
+    rounded = np.round(window, 3) + 0.0 if small else window  # no minus before zero
+    cells = [[f"{v:.3f}" if small else f"{v:.3g}" for v in row] for row in rounded]
+    width = max(len(cell) for row in cells for cell in row)
+    return "\n".join(" ".join(cell.rjust(width) for cell in row) for row in cells)
+
+
+def _named(numbers: Numbers) -> str:
+    """Returns an array's name as a person says it."""
+    found = re.fullmatch(r"(\d+)/(\d+)", numbers.name)
+    if found is None:
+        return one_line(numbers.name, 120)
+    call, result = (int(part) + 1 for part in found.groups())
+    return f"call {call}, result {result}"
 
 
 def _float(value: float | None) -> str:
@@ -188,9 +204,9 @@ def _table(numbers: Numbers, columns: int) -> Group:
     if not numbers.alike:
         told = f"expected {_whole(numbers.due)}\nown {_whole(numbers.own)}"
         shapes = [None if a is None else a.shape for a in (numbers.due, numbers.own)]
-        return Group(Text(f"{inert(numbers.name, 100)}, shapes {shapes}"), Text(told))
+        return Group(Text(f"{_named(numbers)}, shapes {shapes}"), Text(told))
     where, windows = numbers.window(columns)
     table = Table(*(name for name, _ in windows), box=None)
     table.add_row(*(Text(_matrix(window), no_wrap=True) for _, window in windows))
-    about = f"{inert(numbers.name, 100)}{where} of shape {numbers.due.shape}"
+    about = f"{_named(numbers)} {where} of shape {numbers.due.shape}"
     return Group(Text(about, style="bold"), table)

@@ -215,9 +215,9 @@ def _telling(replayed: Replayed) -> str:
     """Returns the first check that failed; else one that counts."""
     checks = replayed.result.checks
     failed = [c.id for c in checks if not c.passed and not c.skipped]
-    waiting = [c.id for c in checks if c.skipped]
-    counting = [c.id for c in checks if c.max_points]
-    return (failed or waiting or counting or [checks[0].id])[0]
+    counting = [c for c in checks if c.max_points] or checks
+    waiting = [c.id for c in counting if c.skipped]
+    return (failed or waiting or [counting[0].id])[0]
 
 
 # --- why --------------------------------------------------------------------------
@@ -228,7 +228,8 @@ def _reasons(
 ) -> list[str]:
     judgement = replayed.judgement
     if judgement is None or replayed.result.status == "not_attempted":
-        return [f"Nothing was judged: {replayed.result.message}"]
+        told = f"Nothing was judged: {replayed.result.message}"
+        return [told, *_unanswered(exercise, replayed)]
     verdict = next(v for v in judgement.verdicts if v.check.id == check.id)
     return [
         *_preconditions(check, judgement),
@@ -237,6 +238,18 @@ def _reasons(
         *_rule(replayed),
         _points(check, replayed),
     ]
+
+
+def _unanswered(exercise: Exercise, replayed: Replayed) -> Iterator[str]:
+    """Says which question it did not come back from."""
+    answered = len(replayed.answers)
+    left = exercise.probes[answered:]
+    stopped = replayed.result.status in ("timeout", "error")
+    if replayed.judgement is None and stopped and left:
+        yield (
+            f"It had answered {answered} questions of the exercise; the next one was "
+            f"{left[0].id}."
+        )
 
 
 def _preconditions(check: Check, judgement: Judgement) -> Iterator[str]:

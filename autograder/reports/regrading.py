@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -158,13 +159,18 @@ def _check(exercise: str, old: CheckResult | None, new: CheckResult) -> list[Cha
         return [Change(name, "not asked", _told(new), None, new.points, new.message)]
     facts = [(check.passed, check.skipped, check.points) for check in (old, new)]
     same = facts[0] == facts[1]
-    if same and old.message == new.message:
+    if same and _plain(old.message) == _plain(new.message):
         return []
     if same:
         told = f"the same, in other words (before: {old.message})"
         return [Change(name, _told(old), told, old.points, new.points, new.message)]
     reason = new.message or _before(old)
     return [Change(name, _told(old), _told(new), old.points, new.points, reason)]
+
+
+def _plain(message: str) -> str:
+    """Returns a message without addresses, which are others in every process."""
+    return re.sub(r"0x[0-9a-fA-F]+", "0x…", message)
 
 
 def _before(old: CheckResult) -> str:
@@ -186,7 +192,8 @@ def _causes(old: SubmissionResult, new: SubmissionResult) -> list[str]:
     causes = []
     if old.digest != new.digest or old.file != new.file:
         known = old.digest and new.digest
-        files = f" ({old.file} before, {new.file} now)" if old.file != new.file else ""
+        names = f" ({old.file or 'none'} before, {new.file or 'none'} now)"
+        files = names if old.file != new.file else ""
         causes.append(f"another file{files}" if known or files else "the file")
     then, now = provenance_of(old), provenance_of(new)
     if then and now:
