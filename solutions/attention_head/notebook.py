@@ -30,11 +30,6 @@
 # `hint("attention_weights")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np

@@ -32,11 +32,6 @@
 # below. `hint("split_kmers")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import itertools
 
 import keras

@@ -31,11 +31,6 @@
 # below. `hint("split_heads")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
