@@ -502,7 +502,6 @@ looker = keras.Model(tokens, weights)
 looker.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
 _ = looker.fit(*sentences(4000, 0), batch_size=64, epochs=4, verbose=0)
 
-# %%
 sentence = ["I", "like", "the", "cat", "on", "a", "mat"]
 ids = np.array([[vocabulary.index(word) for word in sentence]], "int32")
 seen = ops.convert_to_numpy(looker(ids))[0]
@@ -549,7 +548,6 @@ class LastTokenAsks(keras.layers.Layer):
 
 head_curves = {n: train_recall(LastTokenAsks(), n) for n in DISTANCES}
 
-# %%
 figure, axes = plt.subplots(1, len(DISTANCES), figsize=(9, 2.9), sharey=True)
 for axis, n in zip(axes, DISTANCES):
     epochs = range(1, len(head_curves[n]) + 1)
