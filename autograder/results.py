@@ -11,6 +11,7 @@ SCHEMA_VERSION = 1
 SubmissionStatus = Literal[
     "graded", "unreadable", "missing", "crashed", "timeout", "killed"
 ]
+ReceiptStatus = Literal["none", "matches", "changed", "unreadable"]
 ExerciseStatus = Literal["graded", "not_attempted", "error", "timeout", "manual"]
 
 
@@ -55,6 +56,20 @@ class ExerciseResult(BaseModel):
     checks: list[CheckResult] = Field(default_factory=list)
 
 
+class ReceiptResult(BaseModel):
+    """What became of the receipt that `pack` puts into a notebook. Worth no points."""
+
+    status: ReceiptStatus = "none"
+    """`matches` and `changed` compare its hash with the notebook's cells."""
+    packed_at: str = ""
+    """When, and all that follows, as the receipt says: anyone can write one."""
+    run: str = ""
+    passed: int = 0
+    """Exercises that passed their public checks then, of `exercises`."""
+    exercises: int = 0
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
 class SubmissionResult(BaseModel):
     """One student's submission."""
 
@@ -74,6 +89,7 @@ class SubmissionResult(BaseModel):
     """How long after the deadline, extensions included."""
     penalty: float = 0.0
     """Points that are taken off for it; `score` is before that."""
+    receipt: ReceiptResult = Field(default_factory=ReceiptResult)
 
 
 class Environment(BaseModel):
