@@ -220,3 +220,11 @@ def test_it_reports_what_it_runs_on(student):
     done = student(cell(), path=[ROOT], FAKE_GPUS="busy,T4")
     assert "Tesla busy, Tesla T4." in done.stdout and "No GPU" not in done.stdout
     assert "growth T4 True" in done.stdout
+
+
+def test_it_does_no_harm_where_the_grader_runs_it(sandbox):
+    """A notebook's shown cells are run where one of them defines what was missed."""
+    cells = [cell("https://example.org/course"), "from autograder import check, pack"]
+    asked = [{"id": str(n), "source": c, "seconds": 60} for n, c in enumerate(cells)]
+    with sandbox.session() as session:
+        assert [told["error"] for told in session.run(asked)] == [None, None]

@@ -29,11 +29,11 @@ def set_up(address, wanted):
             import autograder
         except ImportError:
             return False
-        if number(getattr(autograder, "__version__", "0")) >= number(wanted):
-            return True
+        return number(getattr(autograder, "__version__", "0")) >= number(wanted)
+
+    def forget_older():
         for name in [n for n in sys.modules if n.split(".")[0] == "autograder"]:
-            del sys.modules[name]  # an older one; the one looked for replaces it
-        return False
+            del sys.modules[name]
 
     def from_checkout():
         for folder in around:
@@ -83,6 +83,7 @@ def set_up(address, wanted):
             break
         try:
             way()
+            forget_older()
         except Exception as error:  # whatever it was, the next way may do
             tried.append(f"  - {error}")
     if not is_there():
