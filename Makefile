@@ -7,10 +7,11 @@ STAMP := $(VENV)/.ready
 WORKERS ?= 2
 CONSTRAINTS := constraints/staff.txt
 
-.PHONY: demo test build lint bench clean help
+.PHONY: demo test build lint bench colab clean help
 help:
 	@echo "make demo   grade a made-up class of real notebooks"
 	@echo "make test   run every check of the project"
+	@echo "make colab  run the notebooks in environments equal to Colab's"
 	@echo "make build  make the students' notebooks and public records anew"
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
@@ -34,6 +35,10 @@ lint: $(STAMP)
 
 build: $(STAMP)
 	$(BIN)/autograder build
+
+# The notebooks in environments equal to Colab's, made anew: minutes, and gigabytes.
+colab: $(STAMP)
+	AUTOGRADER_COLAB=1 $(BIN)/python -m pytest tests/colab -rs --capture=no
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/against_nbgrader.py

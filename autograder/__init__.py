@@ -1,7 +1,7 @@
-"""The students' face: `check` an exercise, ask for a `hint`, use `earlier` work."""
+"""The students' face: `check`, ask for a `hint`, use `earlier` work, `pack` it all."""
 
 __version__ = "0.1.0"
-__all__ = ["check", "earlier", "hint"]
+__all__ = ["check", "earlier", "hint", "pack"]
 
 
 def __getattr__(name: str):

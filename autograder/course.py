@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from datetime import datetime
@@ -101,13 +102,32 @@ class Course:
     root: Path
     id: str
     title: str
-    repository: str
+    repository: str | None
+    """The public repository's address, which holds what `bundle` writes."""
     limits: Limits
     assignments: tuple[Assignment, ...]
     late: LateRule = LateRule()
     extensions: tuple[Extension, ...] = ()
+    branch: str = "main"
+    """The branch of the public repository that students get."""
     gradebook: str | None = None
     """SQLAlchemy's address of the gradebook; SQLite in the course's folder if None."""
+
+    @property
+    def address(self) -> str | None:
+        """Where the public files can be had, one by one; None without repository."""
+        return self.repository and f"{self.repository}/raw/{self.branch}"
+
+    def badge(self, path: str) -> str | None:
+        """Returns where Colab opens a notebook of the public repository.
+
+        Colab opens those of GitHub only; None elsewhere.
+        """
+        host, _, name = (self.repository or "").removeprefix("https://").partition("/")
+        if host != "github.com":
+            return None
+        colab = "https://colab.research.google.com/github"
+        return f"{colab}/{name}/blob/{self.branch}/{path}"
 
     def deadline(self, assignment: str, student: str) -> datetime | None:
         """Returns when a student's work is due, extensions included."""
@@ -166,7 +186,8 @@ def load_course(root: Path | None = None) -> Course:
             root=root,
             id=facts["id"],
             title=facts["title"],
-            repository=facts["repository"].rstrip("/"),
+            repository=_address(facts.get("repository", "")),
+            branch=_address(facts.get("branch", "main"), "branch") or "main",
             limits=_make(Limits, data.get("limits", {})),
             assignments=tuple(_make(Assignment, a) for a in data["assignment"]),
             late=_make(LateRule, data.get("late", {})),
@@ -184,6 +205,20 @@ def load_course(root: Path | None = None) -> Course:
     for extension in course.extensions:
         course.assignment(extension.assignment)
     return course
+
+
+def _address(text: str, key: str = "repository") -> str | None:
+    """Returns an address without its last slash, or None for an empty one.
+
+    Notebooks and pages have it in their text, so it is one word of plain characters.
+    """
+    allowed = r"[\w./-]+" if key == "branch" else r"(https?|file)://[\w.~:/@%+-]+"
+    if text and not re.fullmatch(allowed, text, re.ASCII):
+        raise TypeError(
+            f"{key} = {text!r} is no address; write it like "
+            "https://github.com/your-university/transformers-course, or leave it out"
+        )
+    return text.rstrip("/").removesuffix(".git") or None
 
 
 def _make(kind, values: dict):

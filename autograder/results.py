@@ -11,6 +11,7 @@ SCHEMA_VERSION = 1
 SubmissionStatus = Literal[
     "graded", "unreadable", "missing", "crashed", "timeout", "killed"
 ]
+ReceiptStatus = Literal["none", "matches", "changed", "unreadable"]
 ExerciseStatus = Literal["graded", "not_attempted", "error", "timeout", "manual"]
 
 
@@ -89,6 +90,20 @@ class ExerciseResult(BaseModel):
     """A person has yet to look at it."""
 
 
+class ReceiptResult(BaseModel):
+    """What became of the receipt that `pack` puts into a notebook. Worth no points."""
+
+    status: ReceiptStatus = "none"
+    """`matches` and `changed` compare its hash with the notebook's cells."""
+    packed_at: str = ""
+    """When, and all that follows, as the receipt says: anyone can write one."""
+    run: str = ""
+    passed: int = 0
+    """Exercises that passed their public checks then, of `exercises`."""
+    exercises: int = 0
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
 class SubmissionResult(BaseModel):
     """One student's submission."""
 
@@ -116,6 +131,7 @@ class SubmissionResult(BaseModel):
     """A fingerprint of what is in it."""
     earlier: list[str] = Field(default_factory=list)
     """Other files of the student's, the last one first; kept, not graded."""
+    receipt: ReceiptResult = Field(default_factory=ReceiptResult)
 
     @computed_field
     @property

@@ -7,9 +7,11 @@ metadata.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import tempfile
+from importlib.resources import files
 from pathlib import Path
 
 import nbformat
@@ -17,20 +19,30 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.apps.api import NbGraderAPI
 from traitlets.config import Config
 
-from autograder import exercises, records
+from autograder import __version__, exercises, records
 from autograder.authoring.generating import as_text, configure
 from autograder.authoring.source import SourceCell, read_solution
-from autograder.course import Course, CourseError
+from autograder.course import FILE_NAME, Course, CourseError
 from autograder.exercise import Exercise
 from autograder.nbgrading import tools_on_path
 
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 SCHEMA_VERSION = 3  # of nbgrader's cell metadata
+SET_UP = files("autograder.authoring") / "handout" / "setup_cell.py"
+SET_UP_TITLE = '#@title Set-up: run this cell first {display-mode: "form"}'
+SET_UP_CONSTANTS = 'ADDRESS, VERSION = "", "0"'
+
+PACK_TEXT = """## Hand in
+
+Save the notebook (Ctrl+S), then run the cell below. It runs your notebook from top to \
+bottom in a fresh process, as the course does, tells what is missing, and writes \
+**`handin/{}.ipynb`**: that is the file to hand in. On Colab it is downloaded."""
 
 
-def source_notebook(cells: list[SourceCell], asked: list[Exercise], assignment: str):
+def source_notebook(course: Course, assignment: str):
     """Returns the instructor's notebook, solutions and nbgrader's metadata in it."""
-    by_id = {exercise.id: exercise for exercise in asked}
+    cells = read_solution(course, assignment)
+    by_id = {exercise.id: exercise for exercise in exercises.load(assignment)}
     _agree(cells, by_id, assignment)
     notebook = new_notebook()
     notebook.metadata = {
@@ -46,7 +58,42 @@ def source_notebook(cells: list[SourceCell], asked: list[Exercise], assignment: 
         node.metadata = {"nbgrader": grading} if grading else {}
         node.id = re.sub(r"\W", "-", grading.get("grade_id", f"cell-{number:03d}"))
         notebook.cells.append(node)
+    notebook.cells.insert(_first_code(notebook.cells), set_up_cell(course))
+    notebook.cells += pack_cells(assignment)
     return notebook
+
+
+def _first_code(cells: list) -> int:
+    return next((i for i, cell in enumerate(cells) if cell.cell_type == "code"), 0)
+
+
+def set_up_cell(course: Course):
+    """Returns the cell that finds the course's package; the same in every notebook.
+
+    nbgrader does not know it, so that the grader never runs it.
+    """
+    address = course.address or ""
+    constants = f"ADDRESS, VERSION = {json.dumps(address)}, {json.dumps(__version__)}"
+    code = SET_UP.read_text(encoding="utf-8").strip()
+    assert SET_UP_CONSTANTS in code
+    node = new_code_cell(f"{SET_UP_TITLE}\n{code.replace(SET_UP_CONSTANTS, constants)}")
+    node.id = "setup"
+    node.metadata = {
+        "cellView": "form",  # Colab's word for hidden code; the next one is Jupyter's
+        "jupyter": {"source_hidden": True},
+        "deletable": False,
+        "editable": False,
+    }
+    return node
+
+
+def pack_cells(assignment: str) -> list:
+    """Returns the cells at a notebook's end that make the file to hand in."""
+    told = new_markdown_cell(PACK_TEXT.format(assignment))
+    told.id = "hand-in"
+    code = new_code_cell(f'from autograder import pack\n\npack("{assignment}")')
+    code.id = "pack"
+    return [told, code]
 
 
 def _agree(cells, by_id: dict[str, Exercise], assignment: str) -> None:
@@ -97,9 +144,7 @@ def _grading(cell: SourceCell, by_id: dict[str, Exercise], number: int) -> dict:
 
 def source_text(course: Course, assignment: str) -> str:
     """Returns the instructor's notebook, which nbgrader generates the release from."""
-    asked = exercises.load(assignment)
-    cells = read_solution(course, assignment)
-    return as_text(source_notebook(cells, asked, assignment))
+    return as_text(source_notebook(course, assignment))
 
 
 def write_sources(course: Course) -> None:
@@ -111,7 +156,9 @@ def write_sources(course: Course) -> None:
         made_from = [
             course.solution(assignment.name) / "notebook.py",
             Path(exercises.__path__[0], f"{assignment.name}.py"),
+            course.root / FILE_NAME,
             Path(__file__),
+            Path(str(SET_UP)),
         ]
         path = course.root / "source" / assignment.name / f"{assignment.name}.ipynb"
         if not all(file.is_file() for file in made_from):

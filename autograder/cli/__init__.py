@@ -247,6 +247,41 @@ def new(
 
 
 @app.command()
+def bundle(
+    folder: Annotated[
+        Path, typer.Argument(help="The folder to write; an earlier bundle is replaced.")
+    ],
+) -> None:
+    """Write the public course: what students get, and nothing else."""
+    from autograder.authoring.bundle import bundle as write
+
+    course = load_course()
+    with _progress() as progress:
+        task = progress.add_task("bundle", total=None)
+        made = write(course, folder, functools.partial(_describe, progress, task))
+    console.print(f"{len(made)} files in {folder}.", markup=False, soft_wrap=True)
+    if not course.badge(""):
+        console.print(
+            "No badges: set `repository` in course.toml to the public repository's "
+            "address on GitHub, and build again.",
+            soft_wrap=True,
+        )
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def pack(
+    notebook: Annotated[Path, typer.Argument(help="The notebook as it is.")],
+    options: Annotated[
+        list[str] | None, typer.Argument(help="--no-run, --seconds N.")
+    ] = None,
+) -> None:
+    """Students: write the file to hand in, and say what is missing in it."""
+    from autograder.student.packing import main as pack_notebook
+
+    raise typer.Exit(pack_notebook([str(notebook), *(options or [])]))
+
+
+@app.command()
 def demo(
     folder: Annotated[
         Path, typer.Argument(help="A folder of its own, made anew.")

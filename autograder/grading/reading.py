@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
 from autograder.grading.mending import take_side
+from autograder.grading.receipts import carried
 from autograder.safe import one_line
 
 CONFLICT = re.compile(r"^\s*\"?<{7}", re.MULTILINE)
@@ -244,6 +245,7 @@ def _notebook(tree: Any, repairs: list[str]) -> NotebookNode:
             repairs.append(f"cell {number}: not readable, left out")
         else:
             notebook.cells.append(made)
+    notebook.metadata.update(carried(tree.get("metadata")))
     return notebook
 
 

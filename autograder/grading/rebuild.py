@@ -32,6 +32,8 @@ from autograder.grading.cells import (
 )
 from autograder.grading.mending import as_python
 from autograder.grading.reading import Unreadable
+from autograder.grading.receipts import read_receipt
+from autograder.results import ReceiptResult
 from autograder.safe import one_line
 from autograder.sandbox.worker import neutralise
 
@@ -68,6 +70,7 @@ class Rebuilt:
     repairs: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     """What a person should look at."""
+    receipt: ReceiptResult = field(default_factory=ReceiptResult)
     notebook: NotebookNode | None = None
     """The release with the student's cells in it, without outputs."""
 
@@ -103,6 +106,7 @@ class _Rebuilder:
         """The arguments that the starter code takes, by name."""
         self._read_starters()
         self.theirs = self._read(notebook)
+        self.result.receipt = read_receipt(notebook, self._assignment())
         self.taken: dict[Theirs, str] = {}  # a cell → its exercise, or "" for ours
         self.chosen: dict[str, Theirs] = {}
         self.aliases: dict[str, str] = {}

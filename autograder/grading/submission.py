@@ -130,6 +130,7 @@ def grade_submission(
         repairs=[*rebuilt.repairs, *said.repairs, *notes_of(said.cells)],
         flags=[*rebuilt.flags, *flags_of(results)],
         exercises=results,
+        receipt=rebuilt.receipt,
     )
     return Graded(result, said.public, said.cells)
 

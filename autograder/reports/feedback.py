@@ -11,7 +11,12 @@ import numpy as np
 from autograder.exercise import Exercise
 from autograder.judging import Records, examine
 from autograder.reports.pages import plural, points, templates
-from autograder.results import CheckResult, ExerciseResult, SubmissionResult
+from autograder.results import (
+    CheckResult,
+    ExerciseResult,
+    ReceiptResult,
+    SubmissionResult,
+)
 from autograder.student.figures import alt_text, compare_matrices
 
 # What to tell where nothing could be judged: what happened, and what to do.
@@ -145,6 +150,7 @@ def feedback_page(
             happened=happened,
             mend=mend,
             readable=readable,
+            receipt=receipt_told(result.receipt),
         )
     )
 
@@ -243,6 +249,23 @@ def _next(tried: Sequence[ExerciseResult], titles: Mapping[str, str]) -> str:
     most = max(tried, key=lambda e: e.max_score - e.score)
     gain = plural(most.max_score - most.score, "point")
     return f"most is to be gained in “{titles.get(most.id, most.id)}”: {gain}"
+
+
+def receipt_told(receipt: ReceiptResult) -> str:
+    """Says what the notebook's receipt is good for; it costs nothing either way."""
+    if receipt.status == "none":
+        return "Receipt: none. It costs nothing; `pack()` in the notebook writes one."
+    if receipt.status == "unreadable":
+        return "Receipt: cannot be read, or is another assignment's. It costs nothing."
+    when = f" on {receipt.packed_at}" if receipt.packed_at else ""
+    told = f"{receipt.passed} of {receipt.exercises} exercises passed the checks then"
+    told = f"; {told}" if receipt.exercises else ""
+    if receipt.status == "changed":
+        return (
+            f"Receipt: the notebook was changed after you packed it{when}{told}. It "
+            "costs nothing; see that this is the file you meant to hand in."
+        )
+    return f"Receipt: matches what you packed{when}{told}."
 
 
 # --- pictures ---------------------------------------------------------------------

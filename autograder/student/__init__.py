@@ -1,6 +1,7 @@
 """What students meet in the notebook."""
 
 from autograder.student.checking import check, hint
+from autograder.student.packing import pack
 from autograder.student.reuse import earlier
 
-__all__ = ["check", "earlier", "hint"]
+__all__ = ["check", "earlier", "hint", "pack"]

@@ -30,11 +30,6 @@
 # `hint("attention_weights")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -507,7 +502,6 @@ looker = keras.Model(tokens, weights)
 looker.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
 _ = looker.fit(*sentences(4000, 0), batch_size=64, epochs=4, verbose=0)
 
-# %%
 sentence = ["I", "like", "the", "cat", "on", "a", "mat"]
 ids = np.array([[vocabulary.index(word) for word in sentence]], "int32")
 seen = ops.convert_to_numpy(looker(ids))[0]
@@ -554,7 +548,6 @@ class LastTokenAsks(keras.layers.Layer):
 
 head_curves = {n: train_recall(LastTokenAsks(), n) for n in DISTANCES}
 
-# %%
 figure, axes = plt.subplots(1, len(DISTANCES), figsize=(9, 2.9), sharey=True)
 for axis, n in zip(axes, DISTANCES):
     epochs = range(1, len(head_curves[n]) + 1)

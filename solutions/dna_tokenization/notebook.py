@@ -32,11 +32,6 @@
 # below. `hint("split_kmers")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import itertools
 
 import keras
@@ -542,7 +537,6 @@ reader, maps = promoter_model(asks=True)
 asking = train_promoters(reader)
 averaging = train_promoters(promoter_model(asks=False)[0])
 
-# %%
 figure, axis = plt.subplots(figsize=(6, 3))
 epochs = range(1, 9)
 axis.plot(epochs, asking, "o-", color=BLUE, lw=2, label="your heads ask")
@@ -579,8 +573,9 @@ def footprint(mutated, strong):
     return total
 
 
+places = len(split_kmers(LAC, k))  # [CLS] stands before them, [SEP] after them
 seen = ops.convert_to_numpy(maps.predict(encode_bases(x_test), verbose=0))
-seen = seen.mean(0)[:, 0, 1:-1]  # (heads, k-mers)
+seen = seen.mean(0)[:, 0, 1 : places + 1]  # (heads, k-mers)
 by_base = np.stack([np.convolve(row, np.ones(k) / k) for row in seen])  # (heads, 75)
 figure, (top, bottom) = plt.subplots(
     2, 1, figsize=(11, 4.4), sharex=True, height_ratios=[3, 2]

@@ -31,11 +31,6 @@
 # below. `hint("split_heads")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -304,7 +299,6 @@ loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 reader.compile(keras.optimizers.Adam(0.01), {"before": loss, "after": loss})
 _ = reader.fit(*neighbours(6000, 7, 0), batch_size=64, epochs=6, verbose=0)
 
-# %%
 ids = np.array([[vocabulary.index(word) for word in sentence]], "int32")
 seen = ops.convert_to_numpy(keras.Model(words, maps)(ids))[0]
 figure, axes = plt.subplots(1, 4, figsize=(10, 3), sharey=True)
@@ -426,7 +420,6 @@ def classifier_accuracy(with_positions, epochs=8):
 
 blind, seeing = classifier_accuracy(False), classifier_accuracy(True)
 
-# %%
 figure, axis = plt.subplots(figsize=(6, 3))
 epochs = range(1, len(blind) + 1)
 axis.plot(epochs, seeing, "o-", color=BLUE, lw=2, label="with positions")

@@ -29,11 +29,6 @@
 # below. `hint("patchify")` gives one hint at a time.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -433,7 +428,6 @@ past = vit.fit(
     verbose=0,
 )
 
-# %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=[1.3, 1])
 epochs = range(1, 21)
 left.plot(epochs, past.history["accuracy"], color=GREY, lw=2, label="on what it learns")
@@ -491,7 +485,6 @@ _ = wanderer.fit(
     verbose=0,
 )
 
-# %%
 learned = ops.convert_to_numpy(wanderer.get_layer("patches").position_embedding)[0, 1:]
 learned = learned - learned.mean(0)
 unit = learned / np.linalg.norm(learned, axis=-1, keepdims=True)  # (36, 48)

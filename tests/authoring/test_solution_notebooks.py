@@ -8,7 +8,6 @@ from nbclient import NotebookClient
 
 from autograder import exercises
 from autograder.authoring.release import source_notebook
-from autograder.authoring.source import read_solution
 from autograder.course import load_course
 
 COURSE = load_course()
@@ -19,7 +18,7 @@ COURSE = load_course()
 def test_it_runs_and_every_check_is_green(assignment, tmp_path, monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)  # figures stand in the notebook
     asked = exercises.load(assignment)
-    notebook = source_notebook(read_solution(COURSE, assignment), asked, assignment)
+    notebook = source_notebook(COURSE, assignment)
     start = time.monotonic()
     # A cell that raises ends it, with the cell and the traceback as the message.
     NotebookClient(

@@ -16,11 +16,6 @@
 # below. `hint("NEW_NAME_function")` gives a hint.
 
 # %% role="given"
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow talks a lot at start
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
