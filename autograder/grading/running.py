@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from autograder.sandbox.host import Session, SessionLost
 
 EXTRAS_SHARE = 0.25  # of a submission's time, for cells that are the student's own
 LEAST_SECONDS = 1.0
+MOST_CROWDED = 4.0
 
 
 class CellLost(Exception):
@@ -33,6 +35,20 @@ class CellLost(Exception):
         if self.cell.kind not in ("extra", "shown"):
             return ""
         return one_line(f"{self.cell.id}: left out. {self.ending.message}")
+
+
+def crowding() -> float:
+    """Returns how many times longer things take while this machine is busy: 1 to 4.
+
+    Time is limited by the clock, for a sleeping notebook uses no processor. Nobody
+    shall run out of it for what else the machine does. A grading run itself loads
+    every processor about twice, with threads of Keras, which counts as idle here.
+    """
+    try:
+        load = os.getloadavg()[0] / len(os.sched_getaffinity(0))
+    except (OSError, AttributeError):
+        return 1.0
+    return min(max(load - 1.0, 1.0), MOST_CROWDED)
 
 
 def run_cells(

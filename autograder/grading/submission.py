@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from autograder.grading.answers import checked
 from autograder.grading.cells import defined_names
 from autograder.grading.fair_play import apply_rule, flags_of, parts_used
 from autograder.grading.rebuild import Cell, Rebuilt, python_of
-from autograder.grading.running import CellLost, notes_of, run_cells
+from autograder.grading.running import CellLost, crowding, notes_of, run_cells
 from autograder.judging import (
     Answers,
     Judgement,
@@ -105,6 +105,7 @@ def grade_submission(
         SessionLost: the grader's own side failed, again and again.
     """
     start = time.monotonic()
+    paper = replace(paper, limits=paper.limits.stretched(crowding()))
     asked = [
         e for e in paper.exercises if not e.manual and e.id not in rebuilt.untouched
     ]
