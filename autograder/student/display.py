@@ -39,12 +39,14 @@ var(--vscode-editor-foreground,var(--colab-primary-text-color,inherit)))}
 @media (prefers-color-scheme:dark){
 html:not([theme]) body:not([data-jp-theme-light],[data-vscode-theme-kind]) .ag{
 --ag-right:#2f9e6b;--ag-wrong:#e0566a;--ag-hint:#5a8fdc}}
-.ag p{margin:.15em 0}.ag ul{list-style:none;margin:.35em 0;padding:0}
+.ag p{margin:.15em 0}
+.ag ul{list-style:none!important;margin:.35em 0!important;padding:0!important}
 .ag li{margin:.1em 0;padding-left:1.5em;text-indent:-1.5em}
 .ag .m{display:inline-block;width:1.5em;text-indent:0;font-weight:700}
 .ag .right .m{color:var(--ag-right)}.ag .wrong .m,.ag .crashed .m{color:var(--ag-wrong)}
 .ag small{font-size:.92em}.ag li small{display:block;text-indent:0}
 .ag img{display:block;max-width:100%;margin:.5em 0;background:transparent}
+.ag .w{overflow-x:auto}.ag .w img{min-width:31em}
 .ag code{background:rgba(127,127,127,.18);padding:0 .25em;border-radius:3px;
 color:inherit}
 </style>"""
@@ -72,7 +74,8 @@ class Picture:
         return alt_text(self.expected, self.own)
 
     def html(self) -> str:
-        return _image(self.png, self.alt)
+        # On a phone it can be moved sideways, rather than shrink to nothing.
+        return f'<div class="w" tabindex="0">{_image(self.png, self.alt)}</div>'
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Reward:
         return f"Rosettes drawn from the numbers that your {names} gave."
 
     def html(self) -> str:
-        return _image(self.png, self.alt, height=72)
+        return _image(self.png, self.alt, style="height:72px")
 
 
 class Shown:
@@ -102,7 +105,9 @@ class Shown:
     def _repr_latex_(self) -> str:
         first, *others = repr(self).splitlines()
         lines = [rf"\textbf{{{_latex(first)}}}", *map(_latex, others)]
-        return "\\begin{quote}\\raggedright\n" + "\\\\\n".join(lines) + "\n\\end{quote}"
+        # Braces, lest the next line's “[” be read as the break's argument.
+        text = "\\\\{}\n".join(lines)
+        return f"\\begin{{quote}}\\raggedright\n{text}\n\\end{{quote}}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ class Report(Shown):
         for state, text, told in self._lines:
             lines.append(f"  {MARKS[state]} {text}" + (f": {told}" if told else ""))
         if self.judgement.advice:
-            lines.append(f"  {self.judgement.advice}")
+            lines.append(f"  Why: {self.judgement.advice}")
         if self.picture:
             lines.append(f"  {self.picture.alt}")
         if not self.passed and self.judgement.exercise.hints:
@@ -178,7 +183,7 @@ class Report(Shown):
             body.append(f"<p>⚠ {_prose(self.rule)}</p>")
         body += ["<ul>", *(_item(*line) for line in self._lines), "</ul>"]
         if self.judgement.advice:
-            body.append(f"<p>💡 {_prose(self.judgement.advice)}</p>")
+            body.append(f"<p><b>Why:</b> {_prose(self.judgement.advice)}</p>")
         for image in (self.picture, self.reward):
             body.append(image.html() if image else "")
         if not self.passed and self.judgement.exercise.hints:
@@ -196,21 +201,36 @@ class Report(Shown):
     def _lines(self) -> list[tuple[str, str, str]]:
         """Each line's state, text, and explanation: what is wrong first, six at most.
 
-        What is right shares a line, and so does what waits.
+        What raised the same error shares a line; so do what is right, and what waits.
         """
-        by_state: dict[str, list[Verdict]] = {state: [] for state in MARKS}
+        if not self.attempted and not _raised(self.judgement.verdicts[0]):
+            return []  # the headline says it all
+        groups: dict[tuple, list[Verdict]] = {}
         for verdict in self._listed:
-            by_state[_state(verdict)].append(verdict)
-        wrong = [v for v in self._listed if _state(v) in ("wrong", "crashed", "open")]
-        lines = [(_state(v), v.check.title, v.message) for v in wrong[:MOST_WRONG]]
-        if wrong[MOST_WRONG:]:
-            lines[-1:] = [("wrong", _titles(wrong[MOST_WRONG - 1 :]), "")]
-        if by_state["right"]:
-            lines.append(("right", _titles(by_state["right"]), ""))
-        if by_state["skipped"]:
-            told = by_state["skipped"][0].message
-            lines.append(("skipped", _titles(by_state["skipped"]), told))
-        return lines
+            groups.setdefault(_kin(verdict), []).append(verdict)
+        lines = [
+            (_state(alike[0]), _titles(alike), self._told(alike[0]))
+            for alike in groups.values()
+        ]
+        wrong = [line for line in lines if line[0] in ("wrong", "crashed")]
+        if len(wrong) > MOST_WRONG:
+            others = " · ".join(title for _, title, _ in wrong[MOST_WRONG - 1 :])
+            wrong[MOST_WRONG - 1 :] = [("wrong", others, "")]
+        return wrong + [line for line in lines if line[0] in ("right", "skipped")][:3]
+
+    def _told(self, verdict: Verdict) -> str:
+        """What is said of a check beside its title."""
+        if verdict.passed:
+            return ""
+        if verdict.skipped:
+            passed = {v.check.id for v in self.judgement.verdicts if v.passed}
+            need = next(id for id in verdict.check.requires if id not in passed)
+            every = {v.check.id: v.check.title for v in self.judgement.verdicts}
+            return f"waiting for “{every[need]}”."
+        if _raised(verdict):
+            # Nothing is known of what the check looks for.
+            return next(f.message for f in verdict.findings if not f.passed)
+        return verdict.message
 
     @property
     def headline(self) -> str:
@@ -262,7 +282,17 @@ def _state(verdict: Verdict) -> str:
     return "open" if verdict.check.id == "attempted" else "wrong"
 
 
+def _kin(verdict: Verdict) -> tuple:
+    """Returns what verdicts have in common that share a line."""
+    state, raised = _state(verdict), _raised(verdict)
+    if raised:
+        return state, raised["type"], *map(str, raised["lines"][-1:])
+    return (state,) if state in ("right", "skipped") else (state, verdict.check.id)
+
+
 def _titles(verdicts: list[Verdict]) -> str:
+    if len(verdicts) > 3 and verdicts[0].skipped:
+        return f"{len(verdicts)} more checks"
     return " · ".join(verdict.check.title for verdict in verdicts)
 
 
@@ -281,10 +311,10 @@ def _prose(text: str) -> str:
     return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
 
 
-def _image(png: bytes, alt: str, height: int | None = None) -> str:
-    size = f' height="{height}"' if height else ""
+def _image(png: bytes, alt: str, style: str = "") -> str:
     data = base64.b64encode(png).decode()
-    return f'<img{size} alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+    source = f"data:image/png;base64,{data}"
+    return f'<img style="{style}" alt="{escape(alt)}" src="{source}">'
 
 
 def _card(color: str, body: str) -> str:

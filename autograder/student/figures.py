@@ -12,6 +12,7 @@ AXES = ("example", "head")
 WINDOW = (40, 60)  # rows and columns that can still be told apart
 BAD = "#d1495b"
 MIDDLE = "#808080"
+LARGE, SMALL = 11, 9  # points, so that a phone shows them
 PETALS = 6
 PALETTE = ((68, 57, 131), (42, 120, 142), (53, 183, 121), (253, 231, 37))
 
@@ -42,7 +43,7 @@ def compare_matrices(
     from matplotlib.figure import Figure
 
     panels, caption = _panels(_matrices(expected), _matrices(own))
-    figure = Figure(figsize=(2.3 * len(panels) + 0.6, 2.6), layout="constrained")
+    figure = Figure(figsize=(2.1 * len(panels) + 0.6, 2.6), layout="constrained")
     axes = list(figure.subplots(1, len(panels)))
     low, high = _range(panels[:2])
     images = [
@@ -55,10 +56,10 @@ def compare_matrices(
         bars.append((_draw(axes[2], panels[2], "PuOr", -top, top), axes[2:]))
     for image, beside in bars:
         bar = figure.colorbar(image, ax=beside, shrink=0.8, aspect=16, pad=0.03)
-        bar.ax.tick_params(labelsize=7, length=2)
+        bar.ax.tick_params(labelsize=SMALL, length=2)
         bar.outline.set_visible(False)
     named = f"{title} ({caption})" if caption else title
-    figure.suptitle(named, x=0.01, ha="left", fontsize=9)
+    figure.suptitle(named, x=0.01, ha="left", fontsize=LARGE)
     if clear:
         _grey(figure)
     data = io.BytesIO()
@@ -94,7 +95,7 @@ def rosettes(arrays: Sequence[np.ndarray], size: int = 144) -> bytes:
 def _rosette(array: np.ndarray, size: int) -> np.ndarray:
     """Returns an array's pattern as RGBA of shape `(size, size, 4)`."""
     numbers = np.asarray(array).astype("float64")
-    numbers = numbers.reshape(-1, numbers.shape[-1] if numbers.ndim else 1)[:24, :24]
+    numbers = numbers.reshape(-1, numbers.shape[-1] if numbers.ndim else 1)[:8, :8]
     low, span = numbers.min(), max(np.ptp(numbers), 1e-12)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     radius, turn = np.hypot(x, y), np.arctan2(y, x) / np.pi
@@ -190,7 +191,7 @@ def _draw(axis, panel: Panel, colors: str, low: float, high: float):
     import matplotlib
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_title(panel.name, fontsize=9)
+    axis.set_title(panel.name, fontsize=LARGE)
     axis.spines[:].set_visible(False)
     if not panel.values.size:
         axis.set(xticks=[], yticks=[], xlabel="no values")
@@ -208,7 +209,7 @@ def _draw(axis, panel: Panel, colors: str, low: float, high: float):
     )
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    axis.tick_params(labelsize=7, length=2)
+    axis.tick_params(labelsize=SMALL, length=2)
     _name_bad(axis, panel)
     return image
 
