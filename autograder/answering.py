@@ -10,6 +10,7 @@ right. An answer is a tree (`records`) of three parts:
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -27,6 +28,7 @@ from autograder.watching import watch
 Action = Callable[[dict, dict], tuple[dict, dict]]
 ACTIONS: dict[str, Action] = {}
 MESSAGE_LIMIT = 2000
+RESULTS_LIMIT = 100
 
 
 class Refusal(Exception):
@@ -58,18 +60,45 @@ def answer(probe: dict, namespace: dict[str, Any]) -> dict:
 
 
 def _answer(probe: dict, namespace: dict[str, Any]) -> dict:
-    import keras
-
-    policy = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy("float32")
-        with _quiet(), full_precision():
+        with plain_settings(), _quiet(), full_precision():
             facts, arrays = ACTIONS[probe["action"]](probe["spec"], namespace)
         return {"error": None, "facts": facts, "arrays": arrays}
     except BaseException as error:
         return {"error": describe(error), "facts": {}, "arrays": {}}
+
+
+@contextlib.contextmanager
+def plain_settings():
+    """Keras as it comes, whatever the notebook set; afterwards as it was."""
+    import keras
+
+    _let_memory_grow(keras.backend.backend())
+    config = keras.config
+    before = config.dtype_policy(), config.floatx(), config.image_data_format()
+    try:
+        config.set_floatx("float32")
+        config.set_dtype_policy("float32")
+        config.set_image_data_format("channels_last")
+        yield
     finally:
-        keras.config.set_dtype_policy(policy)
+        policy, floatx, data_format = before
+        config.set_floatx(floatx)
+        config.set_dtype_policy(policy)
+        config.set_image_data_format(data_format)
+
+
+@functools.lru_cache
+def _let_memory_grow(backend: str) -> None:
+    """Keeps TensorFlow from taking a whole GPU at its first use."""
+    if backend != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Too late is no harm: the notebook has used it and chose by itself.
+        with contextlib.suppress(RuntimeError, ValueError):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextlib.contextmanager
@@ -105,15 +134,19 @@ def _quiet():
 
 # --- errors, told by the student's own lines --------------------------------------
 
-_OURS = os.path.dirname(os.path.abspath(__file__))
+_OURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _LIBRARIES = tuple(
-    {os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__))}
+    os.path.join(folder, "")
+    for folder in {
+        os.path.dirname(os.__file__),
+        os.path.dirname(os.path.dirname(np.__file__)),
+    }
 )
 _KERAS_WRAPPER = re.compile(
     r"Exception encountered when calling .*?\n\n(.*?)\n\nArguments received by",
     re.DOTALL,
 )
-_ENCOUNTERED = re.compile(r".*(?:Error|Exception) encountered: ?\s*", re.DOTALL)
+_ENCOUNTERED = re.compile(r"\A.*(?:Error|Exception) encountered: ?\s*", re.DOTALL)
 _TENSORFLOW = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\](?: name: ?\S*)?")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -131,7 +164,7 @@ def describe(error: BaseException) -> dict:
 def _sentence(error: BaseException) -> str:
     """Returns what went wrong, without what Keras and TensorFlow wrap around it."""
     try:
-        text = _ANSI.sub("", str(error)[: 50 * MESSAGE_LIMIT])
+        text = _ANSI.sub("", str(error)[: 5 * MESSAGE_LIMIT])
     except BaseException:
         return ""
     wrapped = _KERAS_WRAPPER.search(text)
@@ -325,6 +358,8 @@ def dtype_of(value: Any) -> str:
 def collect(prefix: str, result: Any, facts: dict, arrays: dict) -> None:
     """Adds a result's tensors to an answer, as `prefix/0`, `prefix/1`, …"""
     values = leaves(result)
+    if len(values) > RESULTS_LIMIT:
+        raise Refusal(f"It returned {len(values)} results; expected a tensor.")
     facts[f"{prefix}/count"] = len(values)
     for i, value in enumerate(values):
         arrays[f"{prefix}/{i}"] = numbers(value)
@@ -558,16 +593,19 @@ def gradients(spec: dict, namespace: dict) -> tuple[dict, dict]:
     function = make(spec, namespace)
     args, named = arguments(spec["calls"][0])
     variables = {path: lookup(function, path) for path in spec.get("paths", [])}
-    watched = [a for a in args if a is not None and dtype_of(a).startswith("float")]
+    watched = [i for i, a in enumerate(args) if dtype_of(a).startswith("float")]
 
-    def loss():
+    def loss(*inputs):
         import keras
 
-        output = leaves(function(*args, **named))[0]
+        given = dict(zip(watched, inputs, strict=True))
+        put = [given.get(i, value) for i, value in enumerate(args)]
+        output = leaves(function(*put, **named))[0]
         cotangent = keras.ops.cast(spec["cotangent"], dtype_of(output))
         return keras.ops.sum(output * cotangent)
 
-    by_variable, by_input = gradients_of(loss, list(variables.values()), watched)
+    inputs = [args[i] for i in watched]
+    by_variable, by_input = gradients_of(loss, list(variables.values()), inputs)
     grads = dict(zip(variables, by_variable, strict=True))
     grads |= {f"input {i}": grad for i, grad in enumerate(by_input)}
     facts = {f"reached/{name}": grad is not None for name, grad in grads.items()}

@@ -9,12 +9,11 @@ import keras
 
 
 def gradients_of(
-    loss: Callable[[], Any], variables: Sequence, inputs: Sequence
+    loss: Callable[..., Any], variables: Sequence, inputs: Sequence
 ) -> tuple[list, list]:
-    """Returns the gradients of `loss()` by variables and by input tensors.
+    """Returns the gradients of `loss(*inputs)` by variables and by input tensors.
 
-    A gradient that does not exist is None. On JAX, whose arrays cannot be watched,
-    only the variables are differentiated and the inputs' gradients are an empty list.
+    A gradient that does not exist is None; on JAX, which does not tell, it is zero.
     """
     return {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}[
         keras.backend.backend()
@@ -26,7 +25,7 @@ def _tensorflow(loss, variables, inputs):
 
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        value = loss()
+        value = loss(*inputs)
     sources = [variable.value for variable in variables] + inputs
     grads = [
         tf.convert_to_tensor(g) if isinstance(g, tf.IndexedSlices) else g
@@ -38,22 +37,21 @@ def _tensorflow(loss, variables, inputs):
 def _torch(loss, variables, inputs):
     import torch
 
-    for tensor in inputs:
-        tensor.requires_grad_(True)
+    inputs = [tensor.detach().requires_grad_(True) for tensor in inputs]
     sources = [variable.value for variable in variables] + inputs
-    grads = list(torch.autograd.grad(loss(), sources, allow_unused=True))
+    grads = list(torch.autograd.grad(loss(*inputs), sources, allow_unused=True))
     return grads[: len(variables)], grads[len(variables) :]
 
 
 def _jax(loss, variables, inputs):
     import jax
 
-    def pure(values):
+    def pure(values, inputs):
         mapping = list(zip(variables, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            return loss()
+            return loss(*inputs)
 
-    return list(jax.grad(pure)([v.value for v in variables])), []
+    return jax.grad(pure, argnums=(0, 1))([v.value for v in variables], inputs)
 
 
 def compile_call(function: Callable, args: list, named: dict) -> Any:

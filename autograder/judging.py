@@ -42,6 +42,8 @@ class Finding:
     tolerance: float | None = None
     array: str | None = None
     """The array that deviates, for a picture."""
+    raised: Mapping | None = None
+    """The exception that kept it from being answered, where none was due."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,8 @@ def _judge_check(check, answers, records, passed) -> Verdict:
 class Wrong(Exception):
     """An answer deviates; the message says how."""
 
+    raised: Mapping | None = None
+
 
 def examine(
     probe: Probe, answer: Answer | None, expected: Answer, device: str = "cpu"
@@ -193,7 +197,7 @@ def examine(
         _facts(probe, answer, expected)
         return finding
     except Wrong as wrong:
-        return Finding(probe.id, False, str(wrong))
+        return Finding(probe.id, False, str(wrong), raised=wrong.raised)
     except Exception:
         # The answer comes from beside student code and may be of any form.
         return Finding(probe.id, False, "What came back is not of the right kind.")
@@ -202,7 +206,9 @@ def examine(
 def _examine_error(probe, answer, expected) -> Finding:
     raised, due = answer["error"], expected["error"]
     if raised and not due:
-        raise Wrong(tell_error(raised))
+        wrong = Wrong(tell_error(raised))
+        wrong.raised = None if raised["type"] == "Refusal" else raised
+        raise wrong
     if due and not raised:
         raise Wrong(f"It should raise a {due['type']} and did not.")
     if raised["type"] != due["type"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 AXES = ("example", "head")
 WINDOW = (40, 60)  # rows and columns that can still be told apart
 BAD = "#d1495b"
+MIDDLE = "#808080"
+LARGE, SMALL = 11, 9  # points, so that a phone shows them
+PETALS = 6
+PALETTE = ((68, 57, 131), (42, 120, 142), (53, 183, 121), (253, 231, 37))
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,13 @@ class Panel:
     """Where in the whole matrix its first row and column are."""
 
 
-def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> bytes:
+def compare_matrices(
+    expected: np.ndarray, own: np.ndarray, *, title: str, clear: bool = False
+) -> bytes:
     """Draws expected, own and their difference; returns a PNG.
+
+    With `clear` the ground is transparent and the text of a grey that can be read on
+    light and on dark pages; otherwise it is black on white.
 
     Both arrays share one colour scale. Of an array with more than two axes the slice
     is shown that deviates most, of a large matrix the part around that place. Where
@@ -33,7 +43,7 @@ def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> by
     from matplotlib.figure import Figure
 
     panels, caption = _panels(_matrices(expected), _matrices(own))
-    figure = Figure(figsize=(2.3 * len(panels) + 0.6, 2.6), layout="constrained")
+    figure = Figure(figsize=(2.1 * len(panels) + 0.6, 2.6), layout="constrained")
     axes = list(figure.subplots(1, len(panels)))
     low, high = _range(panels[:2])
     images = [
@@ -46,13 +56,60 @@ def compare_matrices(expected: np.ndarray, own: np.ndarray, *, title: str) -> by
         bars.append((_draw(axes[2], panels[2], "PuOr", -top, top), axes[2:]))
     for image, beside in bars:
         bar = figure.colorbar(image, ax=beside, shrink=0.8, aspect=16, pad=0.03)
-        bar.ax.tick_params(labelsize=7, length=2)
+        bar.ax.tick_params(labelsize=SMALL, length=2)
         bar.outline.set_visible(False)
     named = f"{title} ({caption})" if caption else title
-    figure.suptitle(named, x=0.01, ha="left", fontsize=9)
+    figure.suptitle(named, x=0.01, ha="left", fontsize=LARGE)
+    if clear:
+        _grey(figure)
     data = io.BytesIO()
-    figure.savefig(data, format="png", facecolor="white", dpi=130)
+    figure.savefig(data, format="png", facecolor="none" if clear else "white", dpi=130)
     return data.getvalue()
+
+
+def _grey(figure) -> None:
+    """Gives text and ticks a colour that stands out from white and from black."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if text.get_color() != "white":  # in a cell
+            text.set_color(MIDDLE)
+    for axis in figure.axes:
+        axis.tick_params(color=MIDDLE, labelcolor=MIDDLE)
+
+
+def rosettes(arrays: Sequence[np.ndarray], size: int = 144) -> bytes:
+    """Draws one round pattern per array, side by side; returns a PNG.
+
+    An array's last axis runs outwards, the others run around, there and back, so that
+    the circle closes. Corners are transparent.
+    """
+    from PIL import Image
+
+    pictures = [_rosette(array, size) for array in arrays]
+    data = io.BytesIO()
+    Image.fromarray(np.concatenate(pictures, axis=1)).save(data, "png")
+    return data.getvalue()
+
+
+def _rosette(array: np.ndarray, size: int) -> np.ndarray:
+    """Returns an array's pattern as RGBA of shape `(size, size, 4)`."""
+    numbers = np.asarray(array).astype("float64")
+    numbers = numbers.reshape(-1, numbers.shape[-1] if numbers.ndim else 1)[:8, :8]
+    low, span = numbers.min(), max(np.ptp(numbers), 1e-12)
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    radius, turn = np.hypot(x, y), np.arctan2(y, x) / np.pi
+    around, out = numbers.shape
+    folded = 2 * np.abs((turn * PETALS / 2 + 0.25) % 1 - 0.5)
+    rows = np.minimum((folded * around).astype(int), around - 1)
+    columns = np.minimum((radius * out).astype(int), out - 1)
+    share = (numbers[rows, columns] - low) / span
+    steps = np.linspace(0, 1, len(PALETTE))
+    picture = np.empty((size, size, 4), "uint8")
+    for i, channel in enumerate(np.transpose(PALETTE)):
+        picture[..., i] = np.interp(share, steps, channel)
+    picture[..., 3] = np.clip((1 - radius) * size / 2, 0, 1) * 255
+    return picture
 
 
 def alt_text(expected: np.ndarray, own: np.ndarray) -> str:
@@ -134,7 +191,7 @@ def _draw(axis, panel: Panel, colors: str, low: float, high: float):
     import matplotlib
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_title(panel.name, fontsize=9)
+    axis.set_title(panel.name, fontsize=LARGE)
     axis.spines[:].set_visible(False)
     if not panel.values.size:
         axis.set(xticks=[], yticks=[], xlabel="no values")
@@ -152,7 +209,7 @@ def _draw(axis, panel: Panel, colors: str, low: float, high: float):
     )
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    axis.tick_params(labelsize=7, length=2)
+    axis.tick_params(labelsize=SMALL, length=2)
     _name_bad(axis, panel)
     return image
 
