@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from autograder import records
+from autograder.cli.terminal import Db, Name, Out, console
 from autograder.course import Course, CourseError, load_course
 from autograder.results import ClassResult
 
@@ -17,16 +17,6 @@ app = typer.Typer(
     help="Write a graded class out: CSV, JSON Lines, Canvas, Gradescope.",
     no_args_is_help=True,
 )
-console = Console()
-
-Name = Annotated[str, typer.Argument(help="The assignment's name in course.toml.")]
-Out = Annotated[
-    Path | None, typer.Option(help="The folder that was graded into; the course.")
-]
-Db = Annotated[
-    str | None,
-    typer.Option(help="The gradebook's address, as it was given to `grade`."),
-]
 To = Annotated[
     Path | None, typer.Option(help="Where to write it; exports/ if not given.")
 ]

@@ -1,0 +1,196 @@
+"""Grading a class from the terminal: what `grade`, `demo` and `explain` do."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from autograder import records
+from autograder.cli.tables import print_class, print_lists
+from autograder.cli.terminal import console, describe, progress_bar, short
+from autograder.course import Course, CourseError
+from autograder.results import ClassResult
+from autograder.safe import one_line
+
+
+def run(
+    course: Course,
+    assignment: str,
+    submitted: Path,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    db: str | None = None,
+    json: Path | None = None,
+    minimum: str | None = None,
+    roster: Path | None = None,
+    layout: str = "auto",
+    regrade: Literal["show", "apply"] | None = None,
+) -> ClassResult:
+    """Grades a class's submissions and writes everything that comes of it.
+
+    With `regrade` it first shows what changes, and writes only where that is `apply`.
+    """
+    from autograder.gradebook.database import register, try_writing
+    from autograder.gradebook.given import read_given
+    from autograder.gradebook.hand_back import hand_back_class, hand_back_one
+    from autograder.grading import written
+    from autograder.grading.classroom import Grader, Workplace, default_jobs
+    from autograder.grading.submission import Graded
+    from autograder.reports.changes import show_changes
+    from autograder.sandbox.host import Sandbox
+
+    course.assignment(assignment)
+    collected = _collected(course, assignment, submitted, roster, layout)
+    place = Workplace(out.resolve())
+    db_url = db or f"sqlite:///{place.gradebook}"
+    if regrade and not written.last(place, assignment):
+        raise CourseError(
+            f"Nothing of {assignment} was graded in {place.root} yet, so there is "
+            "nothing to compare with; grade it without --regrade first."
+        )
+    pages = {}
+    with (
+        place.lock(lambda: console.print("Another run is grading here; waiting.")),
+        Sandbox(
+            course.limits,
+            minimum=minimum,
+            secrets=[course.root, place.root, submitted.resolve()],
+        ) as sandbox,
+        progress_bar() as progress,
+    ):
+        if regrade != "show":
+            try_writing(db_url)
+        task = progress.add_task("the reference answers", total=None)
+        grader = Grader(
+            course,
+            assignment,
+            place,
+            sandbox,
+            jobs or default_jobs(),
+            lambda name: describe(progress, task, f"records: {name}"),
+        )
+        if not regrade:  # it is there, before all
+            register(db_url, course, assignment, grader.release)
+        total = len(collected.found)
+        progress.update(task, description="grading", total=total, completed=0)
+        given = read_given(db_url, course, assignment)
+        outcomes = []
+        for outcome in grader.grade(collected.found):
+            if not regrade:
+                pages[outcome.found.student] = hand_back_one(
+                    course, grader, outcome, given
+                )
+            # What it answered may be large, and is on its page now.
+            outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
+            progress.advance(task)
+        summary = grader.summary(outcomes, collected)
+        if regrade:
+            before = written.last(place, assignment)
+            by_hand = _by_hand(given)
+            show_changes(console, before, summary, by_hand, applied=regrade == "apply")
+            if regrade == "show":
+                return summary
+            register(db_url, course, assignment, grader.release)
+            for outcome in outcomes:
+                # As it was shown: what was graded is kept, and is not run again.
+                whole = grader.grade_one(outcome.found) if outcome.key else outcome
+                pages[outcome.found.student] = hand_back_one(
+                    course, grader, whole, given
+                )
+        result, page = hand_back_class(course, grader, outcomes, db_url, collected)
+        if json is not None:
+            records.write_text(json, result.model_dump_json(indent=1) + "\n")
+        source = written.Source(
+            str(submitted.resolve()), roster and str(roster.resolve()), layout
+        )
+        written.keep(place, assignment, summary.submissions, source)
+    print_class(result)
+    print_lists(result)
+    console.print(f"Class page  {short(page)}", soft_wrap=True, markup=False)
+    for student in sorted(pages)[:1]:
+        console.print(f"Feedback    {short(pages[student])} …", soft_wrap=True)
+    ours = db_url == f"sqlite:///{place.gradebook}"
+    shown = f"{short(place.gradebook)} (SQLite)" if ours else "the given database"
+    console.print(f"Gradebook   {shown}", soft_wrap=True, markup=False)
+    return result
+
+
+def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum):
+    """Asks one check of one student again; returns the explanation and where.
+
+    Args:
+        course: the course.
+        assignment: the assignment's name.
+        asked: student, exercise and check.
+        taken: submissions, roster and layout; where the last run took them, if None.
+        out: where the assignment was graded.
+        minimum: the isolation that is asked for.
+    """
+    from autograder.grading import written
+    from autograder.grading.classroom import Grader, Workplace, default_jobs
+    from autograder.reports.explaining import explain as explain_check
+    from autograder.sandbox.host import Sandbox
+
+    place, (student, exercise, check) = Workplace(Path(out).resolve()), asked
+    submitted, roster, layout = taken
+    if submitted is None:
+        last = written.source(place, assignment)
+        if last is None:
+            raise CourseError(
+                f"Nothing of {assignment} was graded in {place.root}; name the "
+                "submissions with --submitted, or the place with --out."
+            )
+        submitted, layout = Path(last.submitted), last.layout
+        roster = last.roster and Path(last.roster)
+    collected = _collected(course, assignment, submitted, roster, layout)
+    found = {f.student: f for f in collected.found}
+    if student not in found:
+        some = ", ".join(one_line(name, 40) for name in list(found)[:8])
+        raise CourseError(
+            f"No submission of {one_line(student, 80)!r}; there are {len(found)}, such "
+            f"as {some or 'nobody'}."
+        )
+    secrets = [course.root, place.root, submitted.resolve()]
+    with (
+        place.lock(lambda: console.print("Another run is grading here; waiting.")),
+        Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
+        progress_bar() as progress,
+    ):
+        task = progress.add_task("the reference answers", total=None)
+        step = functools.partial(describe, progress, task)
+        grader = Grader(course, assignment, place, sandbox, default_jobs(), step)
+        progress.update(task, description=f"asking {exercise} again")
+        stored = written.last(place, assignment).get(student)
+        return explain_check(grader, found[student], exercise, check, stored), place
+
+
+def exit_code(result: ClassResult) -> int:
+    """Returns 1 where a submission could not be graded, or nobody knows whose it is."""
+    open_ends = result.unmatched or result.refused
+    return int(bool(open_ends) or any(s.status != "graded" for s in result.submissions))
+
+
+def _collected(course, assignment: str, submitted: Path, roster, layout: str):
+    from autograder.grading.collect import collect
+    from autograder.grading.roster import read_roster
+
+    return collect(
+        submitted,
+        assignment,
+        layout=layout,
+        roster=None if roster is None else read_roster(roster),
+        others=[a.name for a in course.assignments],
+    )
+
+
+def _by_hand(given):
+    from autograder.gradebook.database import gradebook_id
+    from autograder.gradebook.given import Given
+
+    def points(student: str, exercise: str) -> float | None:
+        return given.get(gradebook_id(student), Given()).points.get(exercise)
+
+    return points
