@@ -14,8 +14,10 @@ from autograder import records
 from autograder.cli import export
 from autograder.cli.grading import exit_code, explained, run
 from autograder.cli.terminal import (
+    Db,
     Layout,
     Name,
+    Out,
     Roster,
     Unconfined,
     console,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -37,69 +39,44 @@ def run(
     from autograder.gradebook.given import read_given
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading import written
-    from autograder.grading.classroom import Grader, Workplace, default_jobs
-    from autograder.grading.submission import Graded
+    from autograder.grading.classroom import Workplace
     from autograder.reports.changes import show_changes
-    from autograder.sandbox.host import Sandbox
 
     course.assignment(assignment)
     collected = _collected(course, assignment, submitted, roster, layout)
     place = Workplace(out.resolve())
     db_url = db or f"sqlite:///{place.gradebook}"
-    if regrade and not written.last(place, assignment):
+    before = written.last(place, assignment) if regrade else {}
+    if regrade and not before:
         raise CourseError(
             f"Nothing of {assignment} was graded in {place.root} yet, so there is "
             "nothing to compare with; grade it without --regrade first."
         )
-    pages = {}
-    with (
-        place.lock(lambda: console.print("Another run is grading here; waiting.")),
-        Sandbox(
-            course.limits,
-            minimum=minimum,
-            secrets=[course.root, place.root, submitted.resolve()],
-        ) as sandbox,
-        progress_bar() as progress,
-    ):
+    pages: dict[str, Path] = {}
+    with _working(course, assignment, place, submitted, jobs, minimum) as working:
+        grader, graded = working
         if regrade != "show":
             try_writing(db_url)
-        task = progress.add_task("the reference answers", total=None)
-        grader = Grader(
-            course,
-            assignment,
-            place,
-            sandbox,
-            jobs or default_jobs(),
-            lambda name: describe(progress, task, f"records: {name}"),
-        )
         if not regrade:  # it is there, before all
             register(db_url, course, assignment, grader.release)
-        total = len(collected.found)
-        progress.update(task, description="grading", total=total, completed=0)
         given = read_given(db_url, course, assignment)
-        outcomes = []
-        for outcome in grader.grade(collected.found):
-            if not regrade:
-                pages[outcome.found.student] = hand_back_one(
-                    course, grader, outcome, given
-                )
-            # What it answered may be large, and is on its page now.
-            outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
-            progress.advance(task)
+
+        def hand_back(outcome) -> None:
+            student = outcome.found.student
+            pages[student] = hand_back_one(course, grader, outcome, given)
+
+        outcomes = graded(collected.found, hand_back if not regrade else None)
         summary = grader.summary(outcomes, collected)
         if regrade:
-            before = written.last(place, assignment)
             by_hand = _by_hand(given)
             show_changes(console, before, summary, by_hand, applied=regrade == "apply")
-            if regrade == "show":
-                return summary
+        if regrade == "show":
+            return summary
+        if regrade:
             register(db_url, course, assignment, grader.release)
             for outcome in outcomes:
                 # As it was shown: what was graded is kept, and is not run again.
-                whole = grader.grade_one(outcome.found) if outcome.key else outcome
-                pages[outcome.found.student] = hand_back_one(
-                    course, grader, whole, given
-                )
+                hand_back(grader.grade_one(outcome.found) if outcome.key else outcome)
         result, page = hand_back_class(course, grader, outcomes, db_url, collected)
         if json is not None:
             records.write_text(json, result.model_dump_json(indent=1) + "\n")
@@ -109,13 +86,57 @@ def run(
         written.keep(place, assignment, summary.submissions, source)
     print_class(result)
     print_lists(result)
+    ours = db_url == f"sqlite:///{place.gradebook}"
+    _print_places(page, pages, place.gradebook if ours else None)
+    return result
+
+
+@contextlib.contextmanager
+def _working(course, assignment: str, place, submitted: Path, jobs, minimum):
+    """Holds a workplace and a sandbox; gives a grader, and a way to grade with it.
+
+    That way takes submissions, and what to do with each outcome while it is whole;
+    it shows how far it is, and returns the outcomes without their answers.
+    """
+    from autograder.grading.classroom import Grader, default_jobs
+    from autograder.grading.submission import Graded
+    from autograder.sandbox.host import Sandbox
+
+    secrets = [course.root, place.root, submitted.resolve()]
+    with (
+        place.lock(lambda: console.print("Another run is grading here; waiting.")),
+        Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
+        progress_bar() as progress,
+    ):
+        task = progress.add_task("the reference answers", total=None)
+        grader = Grader(
+            course,
+            assignment,
+            place,
+            sandbox,
+            jobs or default_jobs(),
+            lambda name: describe(progress, task, f"records: {name}"),
+        )
+
+        def graded(found, finish: Callable | None) -> list:
+            progress.update(task, description="grading", total=len(found), completed=0)
+            outcomes = []
+            for outcome in grader.grade(found):
+                if finish is not None:
+                    finish(outcome)
+                outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
+                progress.advance(task)
+            return outcomes
+
+        yield grader, graded
+
+
+def _print_places(page: Path, pages: dict[str, Path], gradebook: Path | None) -> None:
     console.print(f"Class page  {short(page)}", soft_wrap=True, markup=False)
     for student in sorted(pages)[:1]:
         console.print(f"Feedback    {short(pages[student])} …", soft_wrap=True)
-    ours = db_url == f"sqlite:///{place.gradebook}"
-    shown = f"{short(place.gradebook)} (SQLite)" if ours else "the given database"
+    shown = f"{short(gradebook)} (SQLite)" if gradebook else "the given database"
     console.print(f"Gradebook   {shown}", soft_wrap=True, markup=False)
-    return result
 
 
 def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum):
