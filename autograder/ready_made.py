@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from autograder.exercise import Exercise
+from autograder.safe import syntax_tree
 
 ROOTS = {
     # The same classes under other names.
@@ -108,7 +109,7 @@ def _statements(sources: Iterable[str]) -> list[ast.stmt]:
         if len(source) > SOURCE_LIMIT:
             continue
         try:
-            found += ast.parse(source).body
+            found += syntax_tree(source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
     return found
@@ -359,7 +360,8 @@ class _Reader:
     def _evaluated(self, node, scope: Scope, depth: int) -> str | None:
         code = self.text(node, scope, depth + 1)
         try:
-            return self.resolve(ast.parse(code or "").body[0].value, scope, depth + 1)
+            tree = syntax_tree(code or "")
+            return self.resolve(tree.body[0].value, scope, depth + 1)
         except (SyntaxError, ValueError, IndexError, AttributeError):
             return None
 

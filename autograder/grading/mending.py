@@ -13,6 +13,7 @@ from collections.abc import Collection
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from autograder.safe import syntax_tree
 from autograder.sandbox.worker import neutralise
 
 CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
@@ -55,7 +56,7 @@ def as_python(source: str) -> str:
 def parse(source: str) -> ast.Module | None:
     """Returns Python's syntax tree, or None."""
     try:
-        return ast.parse(source)
+        return syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

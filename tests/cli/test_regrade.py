@@ -98,7 +98,7 @@ def test_a_regrade_shows_before_it_writes(desk, tmp_path):
     assert written.last(Workplace(desk.out), NAME)["ben"].score == 12
     new = next(s for s in result.submissions if s.student == "ben")
     assert f"12 → {new.score:g}" in said and "attention_weights/val" in said
-    assert "passed → failed" in said and "another file" in said
+    assert "passed → failed" in said and "another file" in said, said
     assert "A person gave 2.75; that stays" in said and "1 of 2 students" in said
     assert "ana" not in said and "--apply" in said
 

@@ -295,3 +295,31 @@ def test_the_last_definition_counts(filled, release):
 )
 def test_defined_names(code, names):
     assert defined_names(code) == names
+
+
+def test_notebooks_are_read_by_many_threads_at_once():
+    """CPython 3.11 parses wrongly where another thread gets in between."""
+    import gc
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    from autograder.grading.mending import parse
+    from autograder.ready_made import read_uses
+
+    lines = "def f{0}(a, b):\n    return [((a + {0}) * b[{0}]) for x in c if a and b]\n"
+    source = "".join(lines.format(i) for i in range(30))
+
+    def let_others(phase, info):
+        time.sleep(0)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(let_others)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            trees = list(pool.map(parse, [source] * 60))
+            uses = list(pool.map(lambda _: read_uses([source], ["f1"], []), range(8)))
+    finally:
+        gc.callbacks.remove(let_others)
+        gc.set_threshold(*before)
+    assert all(len(tree.body) == 30 for tree in trees) and uses == [[]] * 8
