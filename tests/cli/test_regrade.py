@@ -7,10 +7,10 @@ import io
 import nbformat
 import pytest
 from nbgrader.api import Gradebook
-from rich.console import Console
 
 from autograder import cli, records
 from autograder.authoring.release import filled_notebook
+from autograder.cli.terminal import console
 from autograder.course import CourseError
 from autograder.exercise import PUBLIC_SEED
 from autograder.grading import classroom, written
@@ -37,6 +37,8 @@ def desk(course, sandbox, solutions, tmp_path, monkeypatch):
         host, "Sandbox", lambda *_, **__: contextlib.nullcontext(sandbox)
     )
 
+    before = console._file, console._width
+
     class Desk:
         out, submitted = tmp_path / "out", tmp_path / "in"
         database = f"sqlite:///{tmp_path / 'out' / 'gradebook.db'}"
@@ -50,8 +52,7 @@ def desk(course, sandbox, solutions, tmp_path, monkeypatch):
             (place / f"{NAME}.ipynb").write_text(nbformat.writes(notebook))
 
         def grade(self, regrade=None, **options):
-            console = Console(file=io.StringIO(), width=160)
-            monkeypatch.setattr(cli, "console", console)
+            console.file, console.width = io.StringIO(), 160
             result = cli.run(
                 course, NAME, self.submitted, self.out, regrade=regrade, **options
             )
@@ -71,7 +72,8 @@ def desk(course, sandbox, solutions, tmp_path, monkeypatch):
                 yield {grade.cell.name: grade for grade in notebook.grades}
                 gradebook.db.commit()
 
-    return Desk()
+    yield Desk()
+    console._file, console._width = before
 
 
 def test_a_regrade_shows_before_it_writes(desk, tmp_path):
