@@ -26,7 +26,7 @@ demo: $(STAMP)
 	$(BIN)/autograder demo
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

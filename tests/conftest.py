@@ -23,17 +23,6 @@ LIMITS = Limits(
 )
 
 
-# What these modules' tests share takes a while to make, so one process has them all.
-SHARING = set("faults totals nbgrader scaffold rule classroom".split())
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        name = item.module.__name__.rsplit("_", 1)[-1]
-        if name in SHARING:
-            item.add_marker(pytest.mark.xdist_group(name))
-
-
 @pytest.fixture(scope="session")
 def course():
     return load_course(ROOT)

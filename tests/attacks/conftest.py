@@ -34,13 +34,11 @@ PLANS = {STRONGEST: (), "landlock+seccomp": ("namespaces", "user", "cgroup")}
 def classes(*plans):
     """Parametrizes a test by the class that was graded under each of the plans.
 
-    One process has all tests of a plan: grading such a class takes a minute.
+    Their ids end in `@` and the plan, so that one process has all tests of a plan:
+    grading such a class takes a minute.
     """
-    marked = [
-        pytest.param(plan, marks=pytest.mark.xdist_group(f"attacked {plan}"))
-        for plan in plans
-    ]
-    return pytest.mark.parametrize("attacked", marked, indirect=True)
+    named = [pytest.param(plan, id=f"@{plan}") for plan in plans]
+    return pytest.mark.parametrize("attacked", named, indirect=True)
 
 
 @dataclasses.dataclass
