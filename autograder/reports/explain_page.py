@@ -27,7 +27,7 @@ WARNING = (
     "pass it on to students."
 )
 PICTURES = 6  # on a page
-COLUMNS = 7  # of a matrix in numbers, on a page
+COLUMNS = 6  # of a matrix in numbers, on a page
 QUESTIONS = 3  # in a terminal, in full
 COLORS = {"passed": "green", "failed": "red", "not judged": "yellow"}
 
