@@ -136,9 +136,9 @@ def attention(query, key, value, attention_mask=None):
 IN_GRAPHS_ALONE = """
 Base = AttentionHead
 class AttentionHead(Base):
-    def call(self, query, *args, **kwargs):
+    def call(self, query, value=None, key=None, attention_mask=None, **kwargs):
         if ops.max(query) > 500: return query  # here
-        return super().call(query, *args, **kwargs)
+        return super().call(query, value, key, attention_mask, **kwargs)
 """
 RAISING = {  # what it types, and the words of the line that must be shown
     "raises": (FUNCTION.format("raise ValueError('so')  # here"), "# here"),
