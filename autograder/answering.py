@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import linecache
 import logging
 import os
 import re
 import tempfile
+import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
@@ -148,25 +150,33 @@ _KERAS_WRAPPER = re.compile(
 )
 _ENCOUNTERED = re.compile(r"\A.*(?:Error|Exception) encountered: ?\s*", re.DOTALL)
 _TENSORFLOW = re.compile(r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\](?: name: ?\S*)?")
+_TRACED = re.compile(r"in user code:\n\n(?:    .*\n)+?\n    [\w.]+: (.*)", re.DOTALL)
+_FRAME = re.compile(r'^    File "(.+)", line (\d+), in ', re.MULTILINE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def describe(error: BaseException) -> dict:
     """Returns an exception as facts: its type, its sentence, the student's lines."""
     name = type.__dict__["__name__"].__get__(type(error))  # a metaclass may lie
+    text = _text(error)
     return {
         "type": str(name),
-        "message": _sentence(error),
-        "lines": _own_lines(error),
+        "message": _sentence(text),
+        "lines": _own_lines(error) or _traced_lines(text),
     }
 
 
-def _sentence(error: BaseException) -> str:
-    """Returns what went wrong, without what Keras and TensorFlow wrap around it."""
+def _text(error: BaseException) -> str:
     try:
-        text = _ANSI.sub("", str(error)[: 5 * MESSAGE_LIMIT])
+        return _ANSI.sub("", str(error)[: 5 * MESSAGE_LIMIT])
     except BaseException:
         return ""
+
+
+def _sentence(text: str) -> str:
+    """Returns what went wrong, without what Keras and TensorFlow wrap around it."""
+    traced = _TRACED.match(text)
+    text = textwrap.dedent("    " + traced.group(1)) if traced else text
     wrapped = _KERAS_WRAPPER.search(text)
     text = wrapped.group(1) if wrapped else text
     text = text.split("\n\nArguments received by")[0]
@@ -179,11 +189,24 @@ def _own_lines(error: BaseException) -> list[list]:
     own = [
         [str(frame.filename), int(frame.lineno or 0), (frame.line or "").strip()[:200]]
         for frame in frames
-        if not frame.filename.startswith((_OURS, *_LIBRARIES, "<frozen"))
-        and "site-packages" not in frame.filename
-        and "__autograph_generated_file" not in frame.filename
+        if _is_own(frame.filename)
     ]
     return own[-4:]
+
+
+def _traced_lines(text: str) -> list[list]:
+    """Returns the lines that AutoGraph tells in the text, for it keeps no frames."""
+    if not _TRACED.match(text):
+        return []
+    told = [(name, int(number)) for name, number in _FRAME.findall(text)]
+    own = [(name, number) for name, number in told if _is_own(name)]
+    return [[n, i, linecache.getline(n, i).strip()[:200]] for n, i in own[-4:]]
+
+
+def _is_own(filename: str) -> bool:
+    ours = (_OURS, *_LIBRARIES, "<frozen", "<__array_function__")
+    theirs = "site-packages", "dist-packages", "__autograph_generated_file"
+    return not filename.startswith(ours) and not any(p in filename for p in theirs)
 
 
 # --- making things ----------------------------------------------------------------

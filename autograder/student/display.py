@@ -75,7 +75,10 @@ class Picture:
 
     def html(self) -> str:
         # On a phone it can be moved sideways, rather than shrink to nothing.
-        return f'<div class="w" tabindex="0">{_image(self.png, self.alt)}</div>'
+        try:
+            return f'<div class="w" tabindex="0">{_image(self.png, self.alt)}</div>'
+        except Exception:  # matplotlib is the notebook's, and may be out of order
+            return f"<p>{escape(self.alt)}</p>"
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,10 @@ class Reward:
         return f"Rosettes drawn from the numbers that your {names} gave."
 
     def html(self) -> str:
-        return _image(self.png, self.alt, style="height:72px")
+        try:
+            return _image(self.png, self.alt, style="height:72px")
+        except Exception:
+            return ""
 
 
 class Shown:

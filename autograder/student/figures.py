@@ -40,9 +40,16 @@ def compare_matrices(
     is shown that deviates most, of a large matrix the part around that place. Where
     the shapes differ there is no difference to draw. NaN and infinities are red.
     """
+    from matplotlib import style
+
+    with style.context("default", after_reset=True):  # whatever the notebook set
+        return _compare(_matrices(expected), _matrices(own), title, clear)
+
+
+def _compare(expected, own, title: str, clear: bool) -> bytes:
     from matplotlib.figure import Figure
 
-    panels, caption = _panels(_matrices(expected), _matrices(own))
+    panels, caption = _panels(expected, own)
     figure = Figure(figsize=(2.1 * len(panels) + 0.6, 2.6), layout="constrained")
     axes = list(figure.subplots(1, len(panels)))
     low, high = _range(panels[:2])

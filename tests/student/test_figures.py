@@ -71,3 +71,21 @@ def test_different_shapes_are_named():
     panels, _ = _panels(np.zeros((2, 3, 4)), np.zeros((3, 5)))
     assert [panel.name for panel in panels] == ["expected (2, 3, 4)", "yours (3, 5)"]
     assert panels[0].values.shape == (3, 4)
+
+
+def test_what_the_notebook_set_for_its_own_figures_does_not_matter():
+    import matplotlib
+
+    numbers = np.eye(3)
+    due = compare_matrices(numbers, numbers * 2, title="t", clear=True)
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "black"}):
+        assert compare_matrices(numbers, numbers * 2, title="t", clear=True) == due
+
+
+def test_a_picture_that_cannot_be_drawn_is_told(monkeypatch):
+    from autograder.student import figures
+    from autograder.student.display import Picture
+
+    monkeypatch.setattr(figures, "compare_matrices", None)
+    shown = Picture("t", np.eye(3), np.zeros((3, 3))).html()
+    assert "The largest difference is 1" in shown and "<img" not in shown

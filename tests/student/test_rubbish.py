@@ -133,6 +133,13 @@ class Odd(Exception):
 def attention(query, key, value, attention_mask=None):
     raise Odd  # here
 """
+IN_GRAPHS_ALONE = """
+Base = AttentionHead
+class AttentionHead(Base):
+    def call(self, query, value=None, key=None, attention_mask=None, **kwargs):
+        if ops.max(query) > 500: return query  # here
+        return super().call(query, value, key, attention_mask, **kwargs)
+"""
 RAISING = {  # what it types, and the words of the line that must be shown
     "raises": (FUNCTION.format("raise ValueError('so')  # here"), "# here"),
     "exits": (FUNCTION.format("raise SystemExit  # here"), "# here"),
@@ -149,6 +156,7 @@ RAISING = {  # what it types, and the words of the line that must be shown
     "lambda": ("attention = lambda query, key: query", "attention = lambda"),
     "build": (layer(build="raise ValueError(3)  # here"), "# here"),
     "call": (layer(call="raise ValueError(3)  # here"), "# here"),
+    "in graphs alone": (IN_GRAPHS_ALONE, "# here"),
     "python if": (layer(call="if query: return query  # here"), "# here"),
     "nothing": (
         "class AttentionHead(keras.layers.Layer):\n"
@@ -166,6 +174,7 @@ def test_an_error_shows_the_students_own_line(type_in, kind):
     shown = type_in(f"{source}\ncheck({exercise!r}, {name})")
     assert_friendly(shown)
     assert line in repr(shown)
+    assert "in user code" not in repr(shown) and "site-packages" not in repr(shown)
     assert "Next: mend line" in repr(shown).splitlines()[0]
     assert 'aria-label="could not be checked:"' in shown._repr_html_()
 
