@@ -100,9 +100,14 @@ def test_wrong_answer_hint_right_answer_pack(page, shoot, folder, lab, solutions
     shoot("wrong")
     theme(page, "JupyterLab Dark")
     shoot("wrong_dark")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+B")  # puts the list of files away
     page.set_viewport_size({"width": 390, "height": 844})
     card.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    card.scroll_into_view_if_needed()
     shoot("wrong_phone")
+    page.keyboard.press("Control+B")
     page.set_viewport_size({"width": 1400, "height": 1000})
     theme(page, "JupyterLab Light")
 
