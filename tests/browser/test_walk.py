@@ -4,15 +4,8 @@ AUTOGRADER_SCREENSHOTS=FOLDER runs it and keeps the pictures of the way. Without
 skipped: it trains what the notebook trains, in minutes that a busy machine doubles.
 """
 
-import json
 import os
-import secrets
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -27,18 +20,11 @@ pytestmark = [
         reason="set AUTOGRADER_SCREENSHOTS to a folder for the pictures",
     ),
 ]
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytest.importorskip("jupyterlab")
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NAME, EXERCISE = "attention_head", "attention_weights"
-NO_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-OVERRIDES = "default_setting_overrides"
-# Cells out of sight are in the page too.
-EVERY_CELL = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
-PATIENCE = 180_000  # milliseconds; a kernel that imports Keras on a busy machine
 
 
 @pytest.fixture
@@ -48,93 +34,6 @@ def folder(tmp_path):
         shutil.copy(ROOT / file, tmp_path)
     shutil.copytree(ROOT / "solutions" / NAME, tmp_path / "solutions" / NAME)
     return tmp_path
-
-
-@pytest.fixture
-def lab(folder, tmp_path_factory):
-    """JupyterLab in the course's folder; its address and token."""
-    own = tmp_path_factory.mktemp("jupyter")
-    (own / "config" / "labconfig").mkdir(parents=True)
-    for name, settings in (("page_config", NO_NEWS), (OVERRIDES, EVERY_CELL)):
-        path = own / "config" / "labconfig" / f"{name}.json"
-        path.write_text(json.dumps(settings))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    env = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")},
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": str(own),
-        "JUPYTER_CONFIG_DIR": str(own / "config"),
-        "JUPYTER_DATA_DIR": str(own / "data"),
-        "JUPYTER_RUNTIME_DIR": str(own / "runtime"),
-        "JUPYTER_TOKEN": token,
-    }
-    command = [BIN / "jupyter-lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    command += [f"--port={port}", "--port-retries=0", f"--ServerApp.root_dir={folder}"]
-    log = (own / "log").open("w")
-    process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(f"{address}/api?token={token}", process, own / "log")
-        yield address, token
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
-
-
-def _wait_for(url, process, log, seconds=120):
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.3)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
-
-
-@pytest.fixture
-def page(lab):
-    """A browser window, signed in."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium here; apt-get install chromium")
-    address, token = lab
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(PATIENCE)
-        # nbgrader's pages ask for MathJax from afar; tests need no network.
-        page.route(
-            lambda url: url.startswith("http") and not url.startswith(address),
-            lambda route: route.abort(),
-        )
-        page.goto(f"{address}/lab?token={token}")
-        page.get_by_role("menubar").first.wait_for()
-        yield page
-        browser.close()
-
-
-@pytest.fixture
-def shoot(page, tmp_path_factory):
-    """Takes numbered screenshots."""
-    kept = os.environ.get("AUTOGRADER_SCREENSHOTS")
-    place = Path(kept) if kept else tmp_path_factory.mktemp("screenshots")
-    place.mkdir(parents=True, exist_ok=True)
-    taken = []
-
-    def shoot(name):
-        taken.append(name)
-        page.screenshot(path=place / f"{len(taken):02d}_{name}.png")
-
-    return shoot
 
 
 def open_formgrader(page):

@@ -12,7 +12,9 @@ from autograder.grading.rebuild import rebuild
 from autograder.grading.receipts import read_receipt
 from autograder.grading.submission import grade_submission
 from autograder.receipt import KEY, fingerprint
-from autograder.reports.feedback import receipt_told
+from autograder.reports.class_page import class_page
+from autograder.reports.feedback import feedback_page, receipt_told
+from autograder.results import ClassResult
 
 NAME = "attention_head"
 
@@ -154,3 +156,11 @@ def test_no_receipt_changes_a_score(sandbox, paper_of, release, filled):
     statuses = [result.receipt.status for result in scores]
     assert statuses == ["none", "matches", "unreadable"]
     assert scores[0].score < scores[0].max_score - 2
+    told = ("Receipt: none", "Receipt: matches what you packed", "cannot be read")
+    for result, words in zip(scores, told, strict=True):
+        titles = {"course_title": "c", "assignment_title": "a"}
+        assert words in feedback_page(result, paper.exercises, **titles)
+    scores[1].receipt.status = "changed"
+    made = ClassResult(assignment=NAME, seed_id="x", submissions=scores)
+    page = class_page(made, paper.exercises, links={}, **titles)
+    assert "changed after packing" in page and ">unreadable<" in page
