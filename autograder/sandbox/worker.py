@@ -17,7 +17,7 @@ import time
 import types
 from typing import Any
 
-from autograder import __version__, answering
+from autograder import answering
 from autograder.sandbox import wire
 
 SHELL_LINE = re.compile(r"^\s*(!|%(pip|conda|system|sx|cd|env)\b)")
@@ -154,7 +154,7 @@ def stand_ins() -> None:
 
     face = types.ModuleType("autograder")
     face.check = face.hint = face.pack = nothing
-    face.__version__ = __version__  # the set-up cell asks, and looks no further
+    face.__version__ = "999"  # new enough for any set-up cell: it looks no further
     face.earlier = lambda name, fallback: fallback
     face.__path__ = []
     # What notebooks are given to work with is no secret: it knows nothing of checks.
