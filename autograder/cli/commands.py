@@ -101,6 +101,10 @@ def grade(
             help="The gradebook's address; course.toml's, or SQLite in `out`."
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A Dask scheduler, whose workers run student code."),
+    ] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
     """Grade a class's submissions."""
@@ -119,6 +123,7 @@ def grade(
         roster=roster,
         layout=layout,
         regrade="apply" if apply else "show" if regrade else None,
+        scheduler=scheduler,
     )
     raise typer.Exit(exit_code(result))
 

@@ -30,6 +30,7 @@ def run(
     roster: Path | None = None,
     layout: str = "auto",
     regrade: Literal["show", "apply"] | None = None,
+    scheduler: str | None = None,
 ) -> ClassResult:
     """Grades a class's submissions and writes everything that comes of it.
 
@@ -53,8 +54,8 @@ def run(
             "nothing to compare with; grade it without --regrade first."
         )
     pages: dict[str, Path] = {}
-    with _working(course, assignment, place, submitted, jobs, minimum) as working:
-        grader, graded = working
+    working = _working(course, assignment, place, submitted, jobs, minimum, scheduler)
+    with working as (grader, graded):
         if regrade != "show":
             try_writing(db_url)
         if not regrade:  # it is there, before all
@@ -92,7 +93,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _working(course, assignment: str, place, submitted: Path, jobs, minimum):
+def _working(course, assignment: str, place, submitted: Path, jobs, minimum, scheduler):
     """Holds a workplace and a sandbox; gives a grader, and a way to grade with it.
 
     That way takes submissions, and what to do with each outcome while it is whole;
@@ -106,6 +107,7 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum):
     with (
         place.lock(lambda: console.print("Another run is grading here; waiting.")),
         Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
+        _cluster(course, scheduler, minimum) as cluster,
         progress_bar() as progress,
     ):
         task = progress.add_task("the reference answers", total=None)
@@ -114,8 +116,9 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum):
             assignment,
             place,
             sandbox,
-            jobs or default_jobs(),
+            jobs or (cluster.jobs if cluster else default_jobs()),
             lambda name: describe(progress, task, f"records: {name}"),
+            cluster,
         )
 
         def graded(found, finish: Callable | None) -> list:
@@ -129,6 +132,19 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum):
             return outcomes
 
         yield grader, graded
+
+
+def _cluster(course: Course, scheduler: str | None, minimum: str | None):
+    if scheduler is None:
+        return contextlib.nullcontext()
+    try:
+        from autograder.cluster.pool import Cluster
+    except ImportError as error:
+        raise CourseError(
+            "For a cluster install transformer-courseware[cluster], here and on the "
+            "workers."
+        ) from error
+    return Cluster(scheduler, course.limits, minimum=minimum)
 
 
 def _print_places(page: Path, pages: dict[str, Path], gradebook: Path | None) -> None:

@@ -245,6 +245,9 @@ class Grader:
         workplace: where seed, records and finished results are kept.
         sandbox: where student code runs.
         jobs: how many submissions at once.
+        progress: called with what is being done.
+        elsewhere: a cluster that runs student code in the sandbox's place; the
+            course's own code answers in the sandbox all the same.
     """
 
     def __init__(
@@ -255,9 +258,17 @@ class Grader:
         sandbox: Sandbox,
         jobs: int = 1,
         progress: Progress = lambda name: None,
+        elsewhere: Sandbox | None = None,
     ):
         self.course, self.assignment = course, course.assignment(assignment).name
-        self.workplace, self.sandbox, self.jobs = workplace, sandbox, jobs
+        self.workplace, self.jobs = workplace, jobs
+        self.sandbox = elsewhere or sandbox
+        if self.sandbox.environment != sandbox.environment:
+            raise CourseError(
+                "The workers have other libraries than this machine, where the "
+                f"reference answers: {self.sandbox.environment} and "
+                f"{sandbox.environment}; install the same versions."
+            )
         self.seed = workplace.seed()
         self.pool = ThreadPoolExecutor(max_workers=jobs)
         release = course.release(assignment)
@@ -278,7 +289,7 @@ class Grader:
         self.names = {e.id: e.names for e in self.paper.exercises if not e.manual}
         self.provenance = Provenance(
             seed_id=seed_id(self.seed),
-            isolation=sandbox.isolation,
+            isolation=self.sandbox.isolation,
             autograder=__version__,
             grader=_grader_id()[:12],
             records=_records_key(course, assignment, self.seed, sandbox)[:12],
@@ -288,7 +299,7 @@ class Grader:
             [
                 str(self.seed),
                 json.dumps(sandbox.environment, sort_keys=True),
-                sandbox.isolation,
+                self.sandbox.isolation,
                 _grader_id(),
                 release.read_text(),
                 repr(course.limits),
