@@ -80,7 +80,7 @@ def make_course(folder):
     name = f'name = "{NAME}"\n'
     assert name in text
     text = text.replace(name, name + "due = 2026-11-20T12:00:00Z\n")
-    text = re.sub(r"(cell|exercise)_seconds = \d+", r"\1_seconds = 4", text)
+    text = re.sub(r"(cell|exercise)_seconds = \d+", r"\1_seconds = 8", text)
     (folder / "course.toml").write_text(text + TIMES)
 
 

@@ -120,7 +120,7 @@ def _helper(course, solutions):
 
 @pytest.fixture(scope="module")
 def small(course):
-    limits = dataclasses.replace(course.limits, cell_seconds=8, exercise_seconds=4)
+    limits = dataclasses.replace(course.limits, cell_seconds=8)
     return dataclasses.replace(course, limits=limits)
 
 
