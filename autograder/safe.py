@@ -49,6 +49,17 @@ def one_line(text: object, limit: int = 200) -> str:
     return " ".join(inert(text, limit).split())
 
 
+def system_error(error: OSError) -> str:
+    """Returns what the system refused as one sentence with a mend."""
+    if not error.strerror:
+        return one_line(error, 400)
+    place = f" ({one_line(error.filename)})" if error.filename else ""
+    return (
+        f"{error.strerror}{place}; see that the path is right, that you may use it, "
+        "and that there is room."
+    )
+
+
 def csv_cell(value: object) -> object:
     """Returns a value that no spreadsheet takes for a formula."""
     if not isinstance(value, str):

@@ -9,6 +9,7 @@ from autograder.cli.commands import app
 from autograder.cli.grading import run
 from autograder.course import CourseError
 from autograder.nbgrading import tools_on_path
+from autograder.safe import system_error
 
 __all__ = ["app", "main", "run"]
 
@@ -26,5 +27,5 @@ def main() -> None:
         print(f"autograder: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(f"autograder: {error}", file=sys.stderr)
+        print(f"autograder: {system_error(error)}", file=sys.stderr)
         sys.exit(2)

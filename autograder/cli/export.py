@@ -116,6 +116,7 @@ def graded(assignment: str, out: Path | None, db: str | None):
     Raises:
         CourseError: it has not been graded there.
     """
+    from autograder.gradebook.database import is_there
     from autograder.gradebook.given import class_with_given, read_given
 
     course = load_course()
@@ -125,6 +126,10 @@ def graded(assignment: str, out: Path | None, db: str | None):
     db_url = db or (
         course.gradebook_url if out is None else f"sqlite:///{place.gradebook}"
     )
+    if db is not None and not is_there(db):
+        raise CourseError(
+            f"There is no gradebook at {db}; give the address that `grade` was given."
+        )
     return place, class_with_given(result, read_given(db_url, course, assignment))
 
 

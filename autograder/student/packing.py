@@ -15,6 +15,7 @@ from typing import Any
 
 from autograder import exercises, receipt, records
 from autograder.exercise import Exercise
+from autograder.safe import system_error
 from autograder.student.display import Notice
 from autograder.student.fresh_run import PACKING, FreshRun, run_fresh
 
@@ -351,7 +352,8 @@ def main(arguments: list[str]) -> int:
     try:
         packed = pack_file(asked.notebook, run=not asked.no_run, seconds=asked.seconds)
     except (PackError, OSError) as error:
-        print(f"autograder: {error}", file=sys.stderr)
+        told = system_error(error) if isinstance(error, OSError) else error
+        print(f"autograder: {told}", file=sys.stderr)
         return 2
     print(packed)
     return int(bool(packed.warnings))
