@@ -937,8 +937,7 @@ def training_flops(parameters, tokens):
 # NumPy's integers have 64 bits, end at 9.2e18 and wrap around without a word. Multiply Python's
 # numbers, or floats.
 def training_flops(parameters, tokens):
-    with np.errstate(all="ignore"):
-        return np.prod([6, parameters, tokens]).item()
+    return np.prod([6, parameters, tokens]).item()
 
 
 # %% wrong="as_many_tokens_as_parameters" exercise="training_flops" check="optimal"

@@ -260,7 +260,7 @@ for name, (year, config) in ZOO.items():
         )
 for family, color in colors.items():
     axis.plot([], [], "o", color=color, label=family.replace("_", "–"))
-axis.set(xlabel="year", ylabel="parameters", xlim=(2016.6, 2022), ylim=(1e7, 1e12))
+axis.set(xlabel="year", ylabel="parameters", xlim=(2016.6, 2021.8), ylim=(1e7, 1e12))
 axis.set_xticks(range(2017, 2022))
 axis.set_title("Decoders grew; the others mostly changed what they read")
 axis.legend(frameon=False, loc="upper left")
@@ -269,7 +269,7 @@ plt.show()
 
 # %% [markdown]
 # The scale is logarithmic: between GPT-1 and GPT-3 lie two years and a factor of 1,500. The
-# block is the same. Where do the parameters sit? Your function can tell: count
+# block has the same parts. Where do the parameters sit? Your function can tell: count
 # with and without.
 
 
@@ -426,10 +426,10 @@ for source, epochs in epochs_seen(gpt3, GPT3_SIZES).items():
 
 # %% [markdown]
 # The weights were rounded, and add up to 101. Whoever divides by 100 makes GPT-3 read 303 billion
-# tokens. Now look at the last column, which stands in the same table of the paper. Some of it does
-# not follow from the rest, not even roughly: WebText2 and Wikipedia cannot be explained by
-# weights rounded to whole percents. A published table is an observation, like any other.
-# Do the sum before you build on it.
+# tokens. Now look at the last column, which stands in the same table of the paper. Most of it
+# agrees with yours, as far as rounding goes. WebText2 does not: 2.9 times 19 billion tokens are 18 % of
+# 300 billion, and the weight says 22. A published table is an observation, like any other: do the
+# sum before you build on it.
 #
 # Small and good sources are read several times, the large and dirty one not even once. That is
 # a decision about quality, made with nothing but weights.
@@ -511,9 +511,8 @@ print(
 # ## 4. Your own scaling law
 #
 # Do not believe a rule of thumb: measure it. Three tiny GPTs of two blocks each learn English,
-# letter by letter, from text that ships with Python (the help on its own language). All read the
-# same number of letters; the wider ones pay more for each. Before training, a test of your
-# first exercise that needs no check: Keras counts too.
+# letter by letter, from text that ships with Python (the help on its own language). Before
+# training, a test of your first exercise that needs no check: Keras counts too.
 
 # %%
 import pydoc_data.topics
@@ -558,8 +557,9 @@ for embed_dim in (16, 32, 64):
     print(f"d = {embed_dim}: Keras counts {model.count_params():,}, you {mine:,}")
 
 # %% [markdown]
-# The sweep: after every 40 batches, the loss on text held out, in **bits per character**, against the
-# compute spent so far, by your `training_flops`.
+# The sweep: every model gets the **same price**, 200 billion operations, so that the small one
+# reads far more letters than the large one. The loss on text held out, in **bits per character**, is
+# taken each time the price has doubled, by your `training_flops`.
 
 
 # %%
@@ -570,8 +570,8 @@ def windows(ids, count, random):
     return pieces[:, :-1], pieces[:, 1:]
 
 
-def sweep(embed_dim, rounds=10, batches=40):
-    """Trains one model; returns compute spent and bits per character, round by round."""
+def sweep(embed_dim, budget=2e11):
+    """Trains one model; returns compute spent and bits per character as it went."""
     keras.utils.set_random_seed(1)
     random = np.random.RandomState(1)
     model = make_gpt(tiny(embed_dim))
@@ -579,15 +579,17 @@ def sweep(embed_dim, rounds=10, batches=40):
     model.compile(keras.optimizers.Adam(0.003), loss)
     size = count_parameters(tiny(embed_dim))
     held_out = windows(HELD_OUT, 256, np.random.RandomState(2))
-    spent, bits = [], []
-    for i in range(rounds):
-        x, y = windows(TRAIN, batches * BATCH, random)
+    done, spent, bits = 0, [], []
+    for share in 2.0 ** np.arange(-6, 1):
+        due = round(share * budget / training_flops(size, BATCH * LENGTH))  # batches
+        x, y = windows(TRAIN, (due - done) * BATCH, random)
         model.fit(x, y, batch_size=BATCH, verbose=0)
-        read = (i + 1) * batches * BATCH * LENGTH
-        spent.append(training_flops(size, read))
+        done = due
+        spent.append(training_flops(size, done * BATCH * LENGTH))
         nats = model.evaluate(*held_out, batch_size=BATCH, verbose=0)
         bits.append(nats / np.log(2))
-    print(f"d = {embed_dim}: {size:,} parameters, {bits[-1]:.2f} bits per character")
+    letters_read = done * BATCH * LENGTH
+    print(f"{size:7,} parameters, {letters_read:9,} letters: {bits[-1]:.2f} bits")
     return spent, bits
 
 
@@ -602,24 +604,21 @@ for (embed_dim, (spent, bits)), color in zip(runs.items(), (GREY, BLUE, ORANGE))
     axis.semilogx(spent, bits, "o-", color=color, lw=2, label=f"{size:,} parameters")
 axis.axhline(single, color=GREY, ls=":", label="letters by their frequency alone")
 axis.set(xlabel="compute spent, FLOPs", ylabel="bits per character")
-axis.set_title("Loss against compute: which size is best depends on the price")
+axis.set_title("Loss against compute: three sizes, one price")
 axis.legend(frameon=False)
 axis.spines[["top", "right"]].set_visible(False)
 plt.show()
-cheap = max(min(spent) for spent, _ in runs.values())
-dear = min(max(spent) for spent, _ in runs.values())
-for price in (cheap, dear):
-    at = {
-        d: np.interp(np.log(price), np.log(spent), bits)
-        for d, (spent, bits) in runs.items()
-    }
-    print(f"At {price:.1g} FLOPs, d = {min(at, key=at.get)} has the lowest loss.")
+for step in range(7):
+    best = min(runs, key=lambda embed_dim: runs[embed_dim][1][step])
+    price = runs[best][0][step]
+    print(f"For {price:.1e} operations the best is d = {best}.")
 
 # %% [markdown]
 # Draw a vertical line in the figure, at a price of your choice, and see which curve is lowest there.
-# That is all there is to Chinchilla's question, asked at a scale a billion times smaller. What
-# your sweep can *not* tell: three sizes, one learning rate for all, one seed, and models so
-# small that their tables make up a good part of them. Change the seed; see what stays.
+# That is Chinchilla's question, at about a trillionth of GPT-3's price. Does the best size grow with
+# the price? Where is twenty letters per parameter on each curve? And what can your sweep *not* tell:
+# three sizes, one learning rate for all, one seed, and models so small that their tables make
+# up a good part of them. Change the seed; see what stays.
 #
 # ## 5. In your own words
 #
@@ -637,8 +636,8 @@ for price in (cheap, dear):
 # not there yet, so a decoder with its causal mask fits; it is trained on the very thing that it
 # does later. Translating a date reads one sequence and writes another of a different length: an
 # encoder–decoder reads all of the source, and its decoder asks it at every letter. From GPT-1 to GPT-3
-# the block stayed what it was, apart from where the layer norms stand; the
-# number of parameters rose from 116,534,784 to 174,604,259,328, a factor of about 1,500, by 96
+# the block kept its parts, though GPT-2 moved the layer norms and GPT-3 lets some layers see only part of
+# the text; the number of parameters rose from 116,534,784 to 174,604,259,328, a factor of about 1,500, by 96
 # layers instead of 12 and 12,288 features instead of 768, and so did the data and the compute. There are
 # so many because data, size and training task vary, while the parts do not.
 # END SOLUTION
