@@ -1083,6 +1083,16 @@ def count_parameters(config):
     return float(_Count(config).total())
 
 
+# %% right="takes_the_configuration_apart" exercise="count_parameters"
+_by_parts = count_parameters
+
+
+def count_parameters(config):
+    whole = dict(config)
+    config.clear()
+    return _by_parts(whole)
+
+
 # %% right="numpy_integer" exercise="count_parameters"
 def count_parameters(config):
     return np.int64(_Count(config).total())

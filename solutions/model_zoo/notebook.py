@@ -635,11 +635,11 @@ for step in range(7):
 # sides, and the first token collects the verdict. Finishing a sentence means that the future is
 # not there yet, so a decoder with its causal mask fits; it is trained on the very thing that it
 # does later. Translating a date reads one sequence and writes another of a different length: an
-# encoder–decoder reads all of the source, and its decoder asks it at every letter. From GPT-1 to GPT-3
-# the block kept its parts, though GPT-2 moved the layer norms and GPT-3 lets some layers see only part of
-# the text; the number of parameters rose from 116,534,784 to 174,604,259,328, a factor of about 1,500, by 96
-# layers instead of 12 and 12,288 features instead of 768, and so did the data and the compute. There are
-# so many because data, size and training task vary, while the parts do not.
+# encoder–decoder reads all of the source, and its decoder asks it at every letter. From GPT-1 to
+# GPT-3 the block kept its parts, though GPT-2 moved the layer norms and GPT-3 lets some layers see
+# only part of the text; the number of parameters rose from 116,534,784 to 174,604,259,328, a factor
+# of about 1,500; data and compute rose with it. There are so many because data, size and training
+# task vary, while the parts do not.
 # END SOLUTION
 
 # %% [markdown]
