@@ -275,14 +275,14 @@ plt.show()
 
 # %%
 def shares(config):
-    """Parameters in tables, attention, feed-forward parts, and the rest."""
-    total = count_parameters(config)
-    d, layers = config["embed_dim"], config["num_layers"]
-    without_tables = {**config, "vocabulary_size": 0, "max_positions": 0}
-    tables = total - count_parameters(without_tables)
-    narrow = total - count_parameters({**config, "ff_dim": 0})
-    attention = layers * 4 * (d * d + d)
-    return np.array([tables, attention, narrow, total - tables - attention - narrow])
+    """Parameters in tables, attention and norms, feed-forward parts, and the rest."""
+    bare = {**config, "vocabulary_size": 0, "max_positions": 0}
+    all_of_it, stacked = count_parameters(config), count_parameters(bare)
+    without_ff = count_parameters({**bare, "ff_dim": 0})
+    rest = count_parameters({**bare, "num_layers": 0})
+    return np.array(
+        [all_of_it - stacked, without_ff - rest, stacked - without_ff, rest]
+    )
 
 
 names = ["DistilBERT", "BERT-base", "GPT-2", "GPT-2 XL", "GPT-3"]
@@ -290,7 +290,7 @@ parts = np.array([shares(ZOO[name][1]) for name in names])
 parts = parts / parts.sum(axis=1, keepdims=True)
 figure, axis = plt.subplots(figsize=(8.6, 2.8))
 left = np.zeros(len(names))
-titles = ("tables", "attention", "feed-forward", "rest")
+titles = ("tables", "attention and norms", "feed-forward", "rest")
 for share, title, color in zip(parts.T, titles, (GREEN, BLUE, ORANGE, GREY)):
     axis.barh(names[::-1], share[::-1], left=left[::-1], color=color, label=title)
     left = left + share
