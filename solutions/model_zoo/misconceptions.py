@@ -1084,13 +1084,10 @@ def count_parameters(config):
 
 
 # %% right="takes_the_configuration_apart" exercise="count_parameters"
-_by_parts = count_parameters
-
-
 def count_parameters(config):
-    whole = dict(config)
+    total = _Count(dict(config)).total()
     config.clear()
-    return _by_parts(whole)
+    return total
 
 
 # %% right="numpy_integer" exercise="count_parameters"

@@ -3,8 +3,9 @@
 import pytest
 
 from autograder.authoring.reference import reference_cells
-from autograder.authoring.source import read_solution
+from autograder.authoring.source import read_solution, read_variants
 from autograder.course import load_course
+from autograder.demo import complete
 from autograder.exercises import model_zoo
 
 COURSE = load_course()
@@ -114,3 +115,13 @@ def test_tiny_gpt_has_as_many_parameters_as_are_counted(reference):
         config = shown["tiny"](embed_dim)
         model = shown["make_gpt"](config)
         assert model.count_params() == reference["count_parameters"](config)
+
+
+def test_a_made_up_student_hands_in_every_object_of_an_exercise():
+    cells = read_solution(COURSE, "model_zoo")
+    right = {c.marks["exercise"]: c.source for c in cells if c.role == "exercise"}
+    for variant in read_variants(COURSE, "model_zoo"):
+        handed_in = complete(variant, right)
+        (asked,) = [e for e in model_zoo.exercises(1) if e.id == variant.exercise]
+        assert all(f"def {name}(" in handed_in for name in asked.names), variant.name
+        assert handed_in.endswith(variant.source)
