@@ -10,6 +10,7 @@ right. An answer is a tree (`records`) of three parts:
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import io
 import linecache
@@ -332,7 +333,11 @@ def tensor(value: Any, dtype: str | None = None) -> Any:
 
 
 def arguments(call: dict, convert: Callable = tensor) -> tuple[list, dict]:
-    """Returns a call's positional and named arguments, arrays converted."""
+    """Returns a call's positional and named arguments, arrays converted.
+
+    They are copies: a function that empties its argument spoils no later question.
+    """
+    call = copy.deepcopy(call)
     dtype = call.get("dtype")
     args = [convert(value, dtype) for value in call.get("args", [])]
     named = {key: convert(v, dtype) for key, v in call.get("kwargs", {}).items()}

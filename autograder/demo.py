@@ -105,8 +105,15 @@ def _without_markers(source: str) -> str:
 
 
 def complete(variant: Variant, right: dict[str, str]) -> str:
-    """Returns a cell's whole source: where it extends the right class, with that."""
-    if re.search(r"^class (\w+)\(\1\)", variant.source, re.MULTILINE):
+    """Returns a cell's whole source: with the right one before it, where it needs that.
+
+    It does where it extends the right class, or redefines one of several objects.
+    """
+    defined = r"^(?:def|class) ([a-zA-Z]\w*)"
+    due = set(re.findall(defined, right[variant.exercise], re.MULTILINE))
+    own = set(re.findall(defined, variant.source, re.MULTILINE))
+    extends = re.search(r"^class (\w+)\(\1\)", variant.source, re.MULTILINE)
+    if extends or due - own:
         return f"{right[variant.exercise]}\n\n\n{variant.source}"
     return variant.source
 

@@ -244,3 +244,15 @@ def test_filled_weights_are_the_same_in_a_twin():
     before, after = got["arrays"]["before/0"], got["arrays"]["after/0"]
     np.testing.assert_array_equal(before, after)
     assert np.ptp(before) > 1
+
+
+def test_a_function_that_empties_its_argument_spoils_no_later_question():
+    def emptied(config):
+        return config.pop("size")
+
+    probe = {
+        "action": "plain",
+        "spec": {"target": "emptied", "calls": [{"args": [{"size": 3}]}]},
+    }
+    for _ in range(2):
+        assert answer(probe, {"emptied": emptied})["facts"] == {"value/0": 3}
