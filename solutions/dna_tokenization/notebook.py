@@ -496,11 +496,13 @@ k, length, dim, heads = 4, 75 - 4 + 1 + 2, 32, 4
 
 def promoter_model(asks):
     """A classifier of promoters; returns it and, if it asks, what its heads look at."""
-    keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(5)
     bases = keras.Input((75,), dtype="int32")
     tokenizer = KmerTokenizer(k, length)
-    x = keras.layers.Embedding(4**k + 5, dim, mask_zero=True)(tokenizer(bases))
-    x = x + keras.layers.Embedding(length, dim)(ops.arange(length)[None])  # (B, T, D)
+    tokens = tokenizer(bases)  # (B, T)
+    positions = ops.cumsum(ops.ones_like(tokens), axis=1) - 1  # 0, 1, 2, … in each row
+    x = keras.layers.Embedding(4**k + 5, dim, mask_zero=True)(tokens)
+    x = x + keras.layers.Embedding(length, dim)(positions)  # (B, T, D)
     x = keras.layers.LayerNormalization()(keras.layers.Dropout(0.2)(x))
     scores = None
     if asks:
@@ -542,14 +544,14 @@ epochs = range(1, 9)
 axis.plot(epochs, asking, "o-", color=BLUE, lw=2, label="your heads ask")
 axis.plot(epochs, averaging, "s-", color=ORANGE, lw=2, label="an average of all tokens")
 axis.axhline(0.5, color=GREY, ls=":", label="guessing")
-axis.set(xlabel="epoch", ylabel="right", ylim=(0.45, 0.9))
+axis.set(xlabel="epoch", ylabel="right", ylim=(0.45, 0.95))
 axis.set_title(f"{asking[-1]:.0%} of promoters never seen judged rightly")
 axis.legend(frameon=False, loc="center right")
 axis.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %% [markdown]
-# The average does not do badly: a mutation in the wrong place changes it too. But only a model
+# The average does nearly as well: a mutation in the wrong place changes it too. But only a model
 # that asks can be asked in return.
 #
 # ### What did the heads look at?
@@ -605,7 +607,8 @@ for h, row in enumerate(by_base):
 
 # %% [markdown]
 # The heads went for the sites that took biologists decades to find, and divided them up among
-# themselves. Mind what this does *not* show: attention says where the model looked, and the
+# themselves. Begin from another seed and they divide them otherwise: with three seeds, all twelve
+# heads looked most at one of the sites. Mind what this does *not* show: attention says where the model looked, and the
 # footprint says where the data tell something. That they agree is evidence; attention alone would not be.
 # Look for a place where they do not agree.
 #
