@@ -163,6 +163,8 @@ def attacked(request, course, solutions, tmp_path_factory):
                 result = run(small, NAME, submitted, folder / "out", jobs=3)
             except ConfinementError as error:
                 pytest.skip(str(error))
+            finally:
+                patch.undo()  # the class stays until the last test of all
             heard = [data for end in (tcp, udp, local, datagram) for data in _all(end)]
         yield Class(result, folder, kept, heard, before)
     finally:
