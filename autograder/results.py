@@ -114,6 +114,8 @@ class SubmissionResult(BaseModel):
     message: str = ""
     isolation: str = ""
     seconds: float = 0.0
+    phases: dict[str, float] = Field(default_factory=dict)
+    """Of these: `start`ing processes, their `cells`, `questions`, and `judging`."""
     repairs: list[str] = Field(default_factory=list)
     flags: list[str] = Field(default_factory=list)
     exercises: list[ExerciseResult] = Field(default_factory=list)

@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from autograder import records
 from autograder.cli import export
-from autograder.cli.grading import exit_code, explained, run
+from autograder.cli.grading import exit_code, explained, profiled, run
+from autograder.cli.tables import print_profile
 from autograder.cli.terminal import (
     Db,
     Layout,
@@ -105,12 +106,22 @@ def grade(
         str | None,
         typer.Option(help="A Dask scheduler, whose workers run student code."),
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Grade this student alone, and tell where the time goes."),
+    ] = None,
     allow_unconfined: Unconfined = False,
 ) -> None:
     """Grade a class's submissions."""
     if apply and not regrade:
         raise CourseError("--apply writes what --regrade shows; give both.")
     course = load_course()
+    minimum = "none" if allow_unconfined else None
+    if profile is not None:
+        taken = (submitted, roster, layout)
+        place = out or course.root
+        print_profile(*profiled(course, assignment, profile, taken, place, minimum))
+        return
     result = run(
         course,
         assignment,
@@ -119,7 +130,7 @@ def grade(
         jobs=jobs,
         db=db or (course.gradebook_url if out is None else None),
         json=json,
-        minimum="none" if allow_unconfined else None,
+        minimum=minimum,
         roster=roster,
         layout=layout,
         regrade="apply" if apply else "show" if regrade else None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from autograder import records
+from autograder.cli.pace import Pace
 from autograder.cli.tables import print_class, print_lists
 from autograder.cli.terminal import console, describe, progress_bar, short
 from autograder.course import Course, CourseError
@@ -122,13 +123,16 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum, sch
         )
 
         def graded(found, finish: Callable | None) -> list:
-            progress.update(task, description="grading", total=len(found), completed=0)
-            outcomes = []
+            progress.update(task, total=len(found), completed=0)
+            pace, outcomes = Pace(len(found)), []
             for outcome in grader.grade(found):
                 if finish is not None:
                     finish(outcome)
                 outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
-                progress.advance(task)
+                pace.note(outcome.graded.result)
+                progress.update(task, advance=1, description=pace.short)
+                if not console.is_terminal and pace.due():
+                    console.print(pace.line, markup=False, soft_wrap=True)
             return outcomes
 
         yield grader, graded
@@ -183,13 +187,7 @@ def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum)
         submitted, layout = Path(last.submitted), last.layout
         roster = last.roster and Path(last.roster)
     collected = _collected(course, assignment, submitted, roster, layout)
-    found = {f.student: f for f in collected.found}
-    if student not in found:
-        some = ", ".join(one_line(name, 40) for name in list(found)[:8])
-        raise CourseError(
-            f"No submission of {one_line(student, 80)!r}; there are {len(found)}, such "
-            f"as {some or 'nobody'}."
-        )
+    found = _one(collected, student)
     secrets = [course.root, place.root, submitted.resolve()]
     with (
         place.lock(lambda: console.print("Another run is grading here; waiting.")),
@@ -201,7 +199,43 @@ def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum)
         grader = Grader(course, assignment, place, sandbox, default_jobs(), step)
         progress.update(task, description=f"asking {exercise} again")
         stored = written.last(place, assignment).get(student)
-        return explain_check(grader, found[student], exercise, check, stored), place
+        return explain_check(grader, found, exercise, check, stored), place
+
+
+def profiled(course, assignment: str, student: str, taken: tuple, out, minimum):
+    """Grades one student's work with a clock beside it; writes nothing of it.
+
+    Args:
+        course: the course.
+        assignment: its name.
+        student: whose.
+        taken: submissions, roster and layout.
+        out: where the assignment is graded: its seed and records are used.
+        minimum: the isolation that is asked for.
+
+    Returns:
+        the result, and what took how long.
+    """
+    from autograder.grading.classroom import Workplace
+
+    submitted, roster, layout = taken
+    collected = _collected(course, assignment, submitted, roster, layout)
+    found = _one(collected, student)
+    place = Workplace(out.resolve())
+    with _working(course, assignment, place, submitted, None, minimum, None) as working:
+        graded = working[0].measured(found)
+    return graded.result, graded.spans
+
+
+def _one(collected, student: str):
+    found = {f.student: f for f in collected.found}
+    if student in found:
+        return found[student]
+    some = ", ".join(one_line(name, 40) for name in list(found)[:8])
+    raise CourseError(
+        f"No submission of {one_line(student, 80)!r}; there are {len(found)}, such as "
+        f"{some or 'nobody'}."
+    )
 
 
 def exit_code(result: ClassResult) -> int:

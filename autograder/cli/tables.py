@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.markup import escape
 from rich.table import Table
 
 from autograder.cli.terminal import console, plural
+from autograder.grading.timing import Span
 from autograder.results import ClassResult, SubmissionResult
 from autograder.safe import one_line
 
@@ -74,3 +77,16 @@ def print_lists(result: ClassResult) -> None:
             console.print(f"  {one_line(line, 160)}", markup=False, soft_wrap=True)
         if len(lines) > LISTED:
             console.print("  … and the others in --json FILE", markup=False)
+
+
+def print_profile(result: SubmissionResult, spans: Sequence[Span]) -> None:
+    """Prints where one submission's time went, the longest first."""
+    console.print(f"{result.student}: {result.status}, {result.score:g} points")
+    phases = ", ".join(f"{name} {spent:.2f} s" for name, spent in result.phases.items())
+    console.print(f"{result.seconds:.2f} s: {phases}")
+    table = Table("seconds", "phase", "what", box=None)
+    for span in sorted(spans, key=lambda span: -span.seconds)[:LISTED]:
+        table.add_row(
+            f"{span.seconds:.3f}", span.phase, escape(one_line(span.what, 60))
+        )
+    console.print(table)

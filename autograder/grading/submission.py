@@ -17,6 +17,7 @@ from autograder.grading.cells import defined_names
 from autograder.grading.fair_play import apply_rule, flags_of, parts_used
 from autograder.grading.rebuild import Cell, Rebuilt, python_of
 from autograder.grading.running import CellLost, crowding, notes_of, run_cells
+from autograder.grading.timing import Span, Timed
 from autograder.judging import (
     Answers,
     Judgement,
@@ -94,6 +95,8 @@ class Graded:
     """The public answers of the exercises that lost points, for pictures."""
     cells: list[dict[str, Any]] = field(default_factory=list)
     """What the notebook's cells printed, by cell."""
+    spans: list[Span] = field(default_factory=list)
+    """What took how long, while it was graded."""
 
 
 def grade_submission(
@@ -109,7 +112,8 @@ def grade_submission(
     asked = [
         e for e in paper.exercises if not e.manual and e.id not in rebuilt.untouched
     ]
-    said = _asked(sandbox, rebuilt, asked, paper) if asked else Conversation()
+    timed = Timed(sandbox)
+    said = _asked(timed, rebuilt, asked, paper) if asked else Conversation()
     results: list[ExerciseResult] = []
     code = python_of(rebuilt.cells)
     for exercise in paper.exercises:
@@ -128,12 +132,13 @@ def grade_submission(
         message=message,
         isolation=sandbox.isolation,
         seconds=round(time.monotonic() - start, 3),
+        phases=timed.phases(time.monotonic() - start),
         repairs=[*rebuilt.repairs, *said.repairs, *notes_of(said.cells)],
         flags=[*rebuilt.flags, *flags_of(results)],
         exercises=results,
         receipt=rebuilt.receipt,
     )
-    return Graded(result, said.public, said.cells)
+    return Graded(result, said.public, said.cells, timed.spans)
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def replay_exercise(
 
 
 def _asked(
-    sandbox: Sandbox, rebuilt: Rebuilt, asked: list[Exercise], paper: Paper
+    sandbox: Sandbox | Timed, rebuilt: Rebuilt, asked: list[Exercise], paper: Paper
 ) -> Conversation:
     """Holds the whole conversation; again where the grader's own side fails."""
     for attempt in range(ATTEMPTS):
