@@ -123,9 +123,7 @@ def graded(assignment: str, out: Path | None, db: str | None):
     course.assignment(assignment)
     place = _workplace(course, out)
     result = read_result(place.result(assignment), assignment)
-    db_url = db or (
-        course.gradebook_url if out is None else f"sqlite:///{place.gradebook}"
-    )
+    db_url = db or (course.gradebook_url if out is None else place.gradebook_url)
     if db is not None and not is_there(db):
         raise CourseError(
             f"There is no gradebook at {db}; give the address that `grade` was given."

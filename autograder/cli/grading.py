@@ -47,7 +47,7 @@ def run(
     course.assignment(assignment)
     collected = _collected(course, assignment, submitted, roster, layout)
     place = Workplace(out.resolve())
-    db_url = db or f"sqlite:///{place.gradebook}"
+    db_url = db or place.gradebook_url
     before = written.last(place, assignment) if regrade else {}
     if regrade and not before:
         raise CourseError(
@@ -56,7 +56,7 @@ def run(
         )
     pages: dict[str, Path] = {}
     working = _working(course, assignment, place, submitted, jobs, minimum, scheduler)
-    with working as (grader, graded):
+    with working as (grader, graded, _):
         if regrade != "show":
             try_writing(db_url)
         if not regrade:  # it is there, before all
@@ -88,17 +88,18 @@ def run(
         written.keep(place, assignment, summary.submissions, source)
     print_class(result)
     print_lists(result)
-    ours = db_url == f"sqlite:///{place.gradebook}"
+    ours = db_url == place.gradebook_url
     _print_places(page, pages, place.gradebook if ours else None)
     return result
 
 
 @contextlib.contextmanager
 def _working(course, assignment: str, place, submitted: Path, jobs, minimum, scheduler):
-    """Holds a workplace and a sandbox; gives a grader, and a way to grade with it.
+    """Holds a workplace and a sandbox; gives a grader, and two ways to use it.
 
-    That way takes submissions, and what to do with each outcome while it is whole;
-    it shows how far it is, and returns the outcomes without their answers.
+    The first takes submissions, and what to do with each outcome while it is whole;
+    it shows how far it is, and returns the outcomes without their answers. The second
+    says what is being done instead.
     """
     from autograder.grading.classroom import Grader, default_jobs
     from autograder.grading.submission import Graded
@@ -112,13 +113,14 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum, sch
         progress_bar() as progress,
     ):
         task = progress.add_task("the reference answers", total=None)
+        say = functools.partial(describe, progress, task)
         grader = Grader(
             course,
             assignment,
             place,
             sandbox,
             jobs or (cluster.jobs if cluster else default_jobs()),
-            lambda name: describe(progress, task, f"records: {name}"),
+            lambda name: say(f"records: {name}"),
             cluster,
         )
 
@@ -135,7 +137,7 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum, sch
                     console.print(pace.line, markup=False, soft_wrap=True)
             return outcomes
 
-        yield grader, graded
+        yield grader, graded, say
 
 
 def _cluster(course: Course, scheduler: str | None, minimum: str | None):
@@ -171,9 +173,8 @@ def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum)
         minimum: the isolation that is asked for.
     """
     from autograder.grading import written
-    from autograder.grading.classroom import Grader, Workplace, default_jobs
+    from autograder.grading.classroom import Workplace
     from autograder.reports.explaining import explain as explain_check
-    from autograder.sandbox.host import Sandbox
 
     place, (student, exercise, check) = Workplace(Path(out).resolve()), asked
     submitted, roster, layout = taken
@@ -188,16 +189,9 @@ def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum)
         roster = last.roster and Path(last.roster)
     collected = _collected(course, assignment, submitted, roster, layout)
     found = _one(collected, student)
-    secrets = [course.root, place.root, submitted.resolve()]
-    with (
-        place.lock(lambda: console.print("Another run is grading here; waiting.")),
-        Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
-        progress_bar() as progress,
-    ):
-        task = progress.add_task("the reference answers", total=None)
-        step = functools.partial(describe, progress, task)
-        grader = Grader(course, assignment, place, sandbox, default_jobs(), step)
-        progress.update(task, description=f"asking {exercise} again")
+    working = _working(course, assignment, place, submitted, None, minimum, None)
+    with working as (grader, _, say):
+        say(f"asking {exercise} again")
         stored = written.last(place, assignment).get(student)
         return explain_check(grader, found, exercise, check, stored), place
 
@@ -222,8 +216,10 @@ def profiled(course, assignment: str, student: str, taken: tuple, out, minimum):
     collected = _collected(course, assignment, submitted, roster, layout)
     found = _one(collected, student)
     place = Workplace(out.resolve())
-    with _working(course, assignment, place, submitted, None, minimum, None) as working:
-        graded = working[0].measured(found)
+    working = _working(course, assignment, place, submitted, None, minimum, None)
+    with working as (grader, _, say):
+        say(f"measuring {one_line(student, 40)}")
+        graded = grader.measured(found)
     return graded.result, graded.spans
 
 

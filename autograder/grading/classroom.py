@@ -81,6 +81,11 @@ class Workplace:
     def gradebook(self) -> Path:
         return self.root / "gradebook.db"
 
+    @property
+    def gradebook_url(self) -> str:
+        """The gradebook's address, where no other is given."""
+        return f"sqlite:///{self.gradebook}"
+
     def page(self, assignment: str) -> Path:
         return self.root / "reports" / f"{assignment}.html"
 

@@ -309,7 +309,7 @@ attempt(lambda: os.nice(-5))
 attempt(lambda: os.setuid(0))
 attempt(lambda: os.setresuid(0, 0, 0))
 attempt(lambda: os.setgroups([0]))
-attempt(lambda: slurp("/root/.bashrc"))
+attempt(lambda: slurp(AT_HOME))
 """,
     "new_namespaces": """
 for flag in (0x10000000, 0x00020000, 0x40000000, 0x20000000, 0x10020000):

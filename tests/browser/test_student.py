@@ -5,7 +5,6 @@ train and draw are left out of the notebook: the solution notebooks' own test ru
 """
 
 import json
-import os
 
 import nbformat
 import pytest
@@ -16,15 +15,7 @@ from autograder.grading.cells import grade_id
 from autograder.grading.reading import read_notebook
 from autograder.grading.receipts import read_receipt
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        "AUTOGRADER_SCREENSHOTS" not in os.environ,
-        reason="set AUTOGRADER_SCREENSHOTS to a folder for the pictures",
-    ),
-]
-pytest.importorskip("playwright.sync_api")
-pytest.importorskip("jupyterlab")
+pytestmark = pytest.mark.slow
 
 NAME = "attention_head"
 WRONG = """
