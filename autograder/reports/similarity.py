@@ -51,7 +51,7 @@ def similar_code(sources: Mapping[str, str], starter: str = "") -> list[Alike]:
         sources: each student's code.
         starter: what all of them were given.
     """
-    prints = {student: fingerprints(code) for student, code in sources.items()}
+    prints = {student: fingerprints(sources[student]) for student in sorted(sources)}
     held = Counter(mark for marks in prints.values() for mark in marks)
     half, given = max(len(prints) // 2, 2), fingerprints(starter)
     telling = {

@@ -87,9 +87,10 @@ def test_tiny_classes(size):
 
 def test_order_of_students_does_not_matter(honest):
     honest["copy"] = disguised(honest["s03"])
+    honest["twin"] = honest["s05"].replace("v1", "other")
     back = dict(reversed(honest.items()))
-    pairs = lambda sources: {frozenset(group) for group in found(sources)}  # noqa: E731
-    assert pairs(honest) == pairs(back)
+    alike = similar_code(honest, STARTER)
+    assert len(alike) == 2 and alike == similar_code(back, STARTER)
 
 
 @pytest.mark.parametrize(
