@@ -635,9 +635,8 @@ plt.show()
 # are kept once, and the last tenth is held out.
 
 # %%
-import re
-
 import pydoc_data.topics
+import re
 
 paragraphs = "\n\n".join(pydoc_data.topics.topics.values()).split("\n\n")
 text = re.sub(" +", " ", "\n\n".join(dict.fromkeys(paragraphs)))
@@ -824,11 +823,17 @@ def judge(body, labels, seed):
     return model.evaluate(new_tokens, y_test, batch_size=500, verbose=0)[1]
 
 
+def copy_of(body):
+    """A second reader with the same weights."""
+    twin = read(0)
+    twin.set_weights(body.get_weights())
+    return twin
+
+
 needs(EncoderBlock)
 for labels in (300, 10_000):
-    learned = keras.models.clone_model(body)
-    learned.set_weights(body.get_weights())
-    after, fresh = judge(learned, labels, seed=1), judge(read(1), labels, seed=1)
+    fresh = judge(read(seed=1), labels, seed=1)
+    after = judge(copy_of(body), labels, seed=1)
     print(f"{labels:6,} labels: {fresh:.1%} from scratch, {after:.1%} pre-trained")
 
 # %% [markdown]
