@@ -817,7 +817,7 @@ def judge(body, labels, seed):
     verdict = keras.layers.Dense(2)(body.output[:, 0])  # what [CLS] has gathered
     model = keras.Model(body.input, verdict)
     order = np.random.RandomState(seed).permutation(len(tokens))[:labels]
-    batch_size, epochs = (32, 20) if labels < 1000 else (128, 3)
+    batch_size, epochs = (32, 6000 // labels) if labels < 10_000 else (128, 3)
     x, y = tokens[order], y_train[order]
     train(model, x, y, 0.003, batch_size, epochs, verbose=0)
     return model.evaluate(new_tokens, y_test, batch_size=500, verbose=0)[1]

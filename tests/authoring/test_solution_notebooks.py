@@ -17,7 +17,7 @@ SHORTER = {
         "epochs=6": "epochs=1",
         "LENGTH, 24_000": "LENGTH, 1_600",
         "def pretrained(seed, epochs=3)": "def pretrained(seed, epochs=1)",
-        "(32, 20)": "(32, 1)",
+        "(32, 6000 // labels)": "(32, 1)",
         "(128, 3)": "(500, 1)",
     }
 }
