@@ -1829,7 +1829,7 @@ def greedy_decode(next_token_logits, prompt, max_new_tokens, end_id=None):
 
 
 # %% wrong="zero_is_no_end" exercise="greedy_decode" check="zero"
-# `if end_id:` is false where `end_id` is 0. Ask `if end_id is not None:`.
+# `if end_id:` is false where `end_id` is 0. Ask whether `end_id is not None`.
 def greedy_decode(next_token_logits, prompt, max_new_tokens, end_id=None):
     return _greedy(next_token_logits, prompt, max_new_tokens, end_id or None)
 
