@@ -158,14 +158,6 @@ class EncoderBlock(EncoderBlock):
         return _last(self, x + attended)
 
 
-# %% wrong="only_the_query_normed/raw_keys" exercise="encoder_block" check="attention"
-class EncoderBlock(EncoderBlock):
-    def call(self, x, attention_mask=None, training=None):
-        normed = self.attention_norm(x)
-        attended = self.attention(normed, normed, x, attention_mask=attention_mask)
-        return _last(self, x + attended)
-
-
 # %% wrong="feed_forward_not_normed" exercise="encoder_block" check="feed_forward"
 # The feed-forward part gets the stream without `feed_forward_norm`.
 class EncoderBlock(EncoderBlock):
@@ -277,14 +269,6 @@ class EncoderBlock(EncoderBlock):
         self.feed_forward_in.activation = keras.activations.silu
 
 
-# %% wrong="tanh_for_gelu" exercise="encoder_block" check="feed_forward"
-# The feed-forward part uses tanh. Asked is GELU: `activation="gelu"`.
-class EncoderBlock(EncoderBlock):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.feed_forward_in.activation = keras.activations.tanh
-
-
 # %% wrong="rough_gelu" exercise="encoder_block" check="feed_forward"
 # x · sigmoid(1.702 x) is a rough stand-in for GELU, off by up to 0.02. Exact or with tanh,
 # as in `keras.activations.gelu`, is what is asked.
@@ -320,56 +304,14 @@ class EncoderBlock(EncoderBlock):
         self.feed_forward_out.activation = keras.activations.gelu
 
 
-# %% wrong="gelu_before_the_first_layer" exercise="encoder_block" check="feed_forward"
-# The GELU stands before `feed_forward_in`. It stands between the two dense layers.
-class EncoderBlock(EncoderBlock):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.feed_forward_in.activation = keras.activations.linear
-
-    def call(self, x, attention_mask=None, training=None):
-        x = _first(self, x, attention_mask)
-        return x + _feed(self, ops.gelu(self.feed_forward_norm(x)))
-
-
-# %% wrong="second_layer_as_wide_as_the_first" exercise="encoder_block" check="runs"
-# `feed_forward_out` has ff_dim units, and cannot be added to x. It goes back to as many
-# units as x has features, which is known in `build`.
+# %% wrong="second_layer_of_another_width" exercise="encoder_block" check="runs"
+# `feed_forward_out` has another number of units than x has features, so that it cannot be
+# added to x. It goes back from ff_dim to x's features, which are known in `build`.
 class EncoderBlock(EncoderBlock):
     def build(self, x_shape):
         super().build(x_shape)
         self.feed_forward_out = keras.layers.Dense(
             self.ff_dim, dtype=self.dtype_policy, name="feed_forward_out"
-        )
-        self.feed_forward_out.build((None, None, self.ff_dim))
-
-
-# %% wrong="first_layer_not_wide" exercise="encoder_block" check="build"
-# `feed_forward_in` has another number of units than ff_dim.
-class EncoderBlock(EncoderBlock):
-    def build(self, x_shape):
-        ff_dim, self.ff_dim = self.ff_dim, x_shape[-1]
-        self.feed_forward_in = keras.layers.Dense(
-            x_shape[-1],
-            activation="gelu",
-            dtype=self.dtype_policy,
-            name="feed_forward_in",
-        )
-        super().build(x_shape)
-        self.ff_dim = ff_dim
-
-
-# %% wrong="dense_without_bias" exercise="encoder_block" check="build"
-# The feed-forward part's dense layers have no bias. `Dense` as it comes has one.
-class EncoderBlock(EncoderBlock):
-    def build(self, x_shape):
-        self.feed_forward_in.use_bias = False
-        super().build(x_shape)
-        self.feed_forward_out = keras.layers.Dense(
-            x_shape[-1],
-            use_bias=False,
-            dtype=self.dtype_policy,
-            name="feed_forward_out",
         )
         self.feed_forward_out.build((None, None, self.ff_dim))
 
@@ -579,6 +521,20 @@ class EncoderBlock(EncoderBlock):
         attended = self.attention(self.attention_norm(x), attention_mask=attention_mask)
         x = x + keep * self.drop(attended)
         return x + keep * self.drop(_feed(self, self.feed_forward_norm(x)))
+
+
+# %% wrong="dropout_handed_to_the_attention" exercise="encoder_block" check="runs"
+# The attention of assignment 2 takes no `dropout`, unlike Keras' own. Make a
+# `keras.layers.Dropout(dropout)`, and put it where you like.
+class EncoderBlock(EncoderBlock):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.attention = MultiHeadAttention(
+            self.num_heads,
+            self.key_dim,
+            dropout=self.dropout_rate,
+            dtype=self.dtype_policy,
+        )
 
 
 # %% wrong="norms_in_float32" exercise="encoder_block" check="precision"
@@ -857,6 +813,46 @@ class EncoderBlock(keras.layers.Layer):
         return {**super().get_config(), **self.config}
 
 
+# %% right="config_by_keras" exercise="encoder_block"
+class EncoderBlock(keras.layers.Layer):
+    def __init__(self, num_heads, key_dim, ff_dim, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.attention_norm = keras.layers.LayerNormalization(dtype=policy)
+        self.attention = MultiHeadAttention(num_heads, key_dim, dtype=policy)
+        self.feed_forward_norm = keras.layers.LayerNormalization(dtype=policy)
+        self.feed_forward_in = keras.layers.Dense(ff_dim, "gelu", dtype=policy)
+        self.rate, self.width = dropout, ff_dim
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def build(self, x_shape):
+        self.attention_norm.build(x_shape)
+        self.attention.build(x_shape)
+        self.feed_forward_norm.build(x_shape)
+        self.feed_forward_in.build(x_shape)
+        self.feed_forward_out = keras.layers.Dense(x_shape[-1], dtype=self.dtype_policy)
+        self.feed_forward_out.build((None, None, self.width))
+
+    def some_of(self, x, training):
+        if not training or self.rate == 0:
+            return x
+        return keras.random.dropout(x, self.rate, seed=self.seeds)
+
+    def call(self, x, attention_mask=None, training=False):
+        for norm, part in (
+            (
+                self.attention_norm,
+                lambda x: self.attention(x, attention_mask=attention_mask),
+            ),
+            (
+                self.feed_forward_norm,
+                lambda x: self.feed_forward_out(self.feed_forward_in(x)),
+            ),
+        ):
+            x = x + self.some_of(part(norm(x)), training)
+        return x
+
+
 # %% wrong="no_causal_mask" exercise="decoder_block" check="causal"
 # The self-attention has no causal mask, so every position sees what comes after it: in
 # training the answer itself.
@@ -1016,19 +1012,6 @@ class DecoderBlock(DecoderBlock):
             normed = self.cross_attention_norm(x)
             looked = self.cross_attention(
                 normed, memory, normed, attention_mask=memory_mask
-            )
-            x = x + looked
-        return _last(self, x)
-
-
-# %% wrong="keys_from_the_decoder/values" exercise="decoder_block" check="runs"
-class DecoderBlock(DecoderBlock):
-    def call(self, x, memory=None, memory_mask=None, training=None):
-        x = _first(self, x, _causal(x))
-        if self.has_cross_attention:
-            normed = self.cross_attention_norm(x)
-            looked = self.cross_attention(
-                normed, normed, memory, attention_mask=memory_mask
             )
             x = x + looked
         return _last(self, x)
@@ -1393,24 +1376,6 @@ class DecoderBlock(DecoderBlock):
         config = super().get_config()
         layer = getattr(self, "cross_attention", False)
         return {**config, "cross_attention": layer}
-
-
-# %% wrong="decoders_config_without_arguments" exercise="decoder_block" check="config"
-# `get_config()` does not return the constructor's arguments: num_heads, key_dim, ff_dim,
-# dropout and cross_attention, beside what `super().get_config()` holds.
-class DecoderBlock(DecoderBlock):
-    def get_config(self):
-        config = super().get_config()
-        for name in ("num_heads", "key_dim", "ff_dim", "dropout", "cross_attention"):
-            del config[name]
-        return config
-
-
-# %% wrong="decoder_returns_the_memory" exercise="decoder_block" check="runs"
-# The block returns two things. It returns one, the stream, so that blocks can be stacked.
-class DecoderBlock(DecoderBlock):
-    def call(self, x, memory=None, memory_mask=None, training=None):
-        return super().call(x, memory, memory_mask), memory
 
 
 # %% wrong="memory_in_the_self_attention" exercise="decoder_block" check="cross"
@@ -1864,7 +1829,7 @@ def greedy_decode(next_token_logits, prompt, max_new_tokens, end_id=None):
 
 
 # %% wrong="zero_is_no_end" exercise="greedy_decode" check="zero"
-# `if end_id:` is false where `end_id` is 0. Ask `if end_id is not None:`.
+# `if end_id:` is false where `end_id` is 0. Ask whether `end_id is not None`.
 def greedy_decode(next_token_logits, prompt, max_new_tokens, end_id=None):
     return _greedy(next_token_logits, prompt, max_new_tokens, end_id or None)
 

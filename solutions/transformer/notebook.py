@@ -336,7 +336,7 @@ class DecoderBlock(keras.layers.Layer):
         causal = positions[:, None] >= positions[None, :]  # (T, T)
         attended = self.attention(self.attention_norm(x), attention_mask=causal)
         x = x + self.drop(attended, training=training)  # (B, T, D)
-        if self.has_cross_attention:
+        if self.has_cross_attention:  # asks the memory, (B, S, Dm)
             looked = self.cross_attention(
                 self.cross_attention_norm(x), memory, attention_mask=memory_mask
             )
