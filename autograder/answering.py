@@ -431,6 +431,41 @@ def call(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
 
 @action
+def decode(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Has a function continue prompts in the made-up language of `language`.
+
+    With `twice` in the spec it does so two times, and only whether the ids were the
+    same is told.
+    """
+    from autograder.language import TooOften
+
+    function = make(spec, namespace)
+    facts: dict = {}
+    arrays: dict = {}
+    for i, entry in enumerate(spec["calls"]):
+        try:
+            collect(str(i), _decoded(function, entry, spec), facts, arrays)
+            if spec.get("twice"):
+                again = numbers(leaves(_decoded(function, entry, spec))[0])
+                facts["repeats"] = bool(np.array_equal(again, arrays.pop(f"{i}/0")))
+        except TooOften as error:
+            raise Refusal(str(error)) from None
+    return facts, arrays
+
+
+def _decoded(function: Callable, entry: dict, spec: dict) -> Any:
+    from autograder.language import next_token_logits
+
+    plain = bool(entry.get("plain"))
+    args, named = arguments(entry, (lambda value, _: value) if plain else tensor)
+    prompt, count = args
+    # Some ask row by row; none needs to ask more often than that.
+    limit = 20 + 2 * len(entry["args"][0]) * (count + 1)
+    language = next_token_logits(spec["order"], spec["logits"], plain, limit)
+    return function(language, prompt, count, **named)
+
+
+@action
 def plain(spec: dict, namespace: dict) -> tuple[dict, dict]:
     """Calls a function that returns Python values: numbers, strings, lists, dicts."""
     function = make(spec, namespace)
@@ -661,6 +696,35 @@ def policies(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
 def _parts(layer) -> Iterable:
     return layer._flatten_layers(include_self=False, recursive=True)
+
+
+@action
+def dropped(spec: dict, namespace: dict) -> tuple[dict, dict]:
+    """Tells when a layer's dropout is at work, by its own results alone.
+
+    `off`: at inference the layer equals one without dropout. `felt`: in training it
+    does not. `none`: without dropout, training changes nothing.
+    """
+    layer = make(spec, namespace)
+    without = make(
+        {**spec, "construct": {**spec["construct"], "dropout": 0.0}}, namespace
+    )
+    args, named = arguments(spec["calls"][0])
+
+    def ran(layer, **mode) -> np.ndarray:
+        return numbers(leaves(layer(*args, **named, **mode))[0])
+
+    due = ran(without)
+
+    def same(own: np.ndarray) -> bool:
+        return own.shape == due.shape and bool(np.allclose(own, due, 1e-4, 1e-4))
+
+    facts = {
+        "off": same(ran(layer)) and same(ran(layer, training=False)),
+        "felt": not all(same(ran(layer, training=True)) for _ in range(3)),
+        "none": same(ran(without, training=True)),
+    }
+    return facts, {}
 
 
 @action

@@ -44,6 +44,23 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A section of the lecture, and where it is worked on."""
+
+    section: str
+    minutes: int
+    exercises: tuple[str, ...] = ()
+    """Ids; where there is none, the section is shown in the notebook."""
+
+    def __post_init__(self):
+        if isinstance(self.exercises, str):
+            raise TypeError(
+                f"exercises = {self.exercises!r} must be a list, in brackets"
+            )
+        object.__setattr__(self, "exercises", tuple(self.exercises))
+
+
+@dataclass(frozen=True)
 class Assignment:
     """An assignment as course.toml lists it."""
 
@@ -52,9 +69,15 @@ class Assignment:
     minutes: int = 60
     due: datetime | None = None
     """When it must be in; a moment with its offset from UTC."""
+    lecture: tuple[Section, ...] = ()
+    """The lecture's sections that it is about, in order."""
 
     def __post_init__(self):
         _refuse_vague(self.due, f"due of {self.name}")
+        sections = tuple(
+            s if isinstance(s, Section) else _make(Section, s) for s in self.lecture
+        )
+        object.__setattr__(self, "lecture", sections)
 
 
 @dataclass(frozen=True)

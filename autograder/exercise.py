@@ -63,6 +63,9 @@ class Exercise:
     manual_points: float = 0.0
     forbidden: tuple[str, ...] = ()
     """Ready-made parts that the exercise asks to build, as dotted names."""
+    reused: bool = True
+    """Are later exercises of the assignment built on it? Then its mistakes are looked
+    for there too."""
     ready_made: Literal["zero", "flag"] = "zero"
     """What their use costs: all points of the exercise, or nothing until a person
     decides. Either way it is flagged."""

@@ -279,6 +279,10 @@ def _fact_name(fact: str) -> str:
         "config": f"`{rest}` in `get_config()`",
         "declared": "The shape declared while tracing",
         "value": "The result",
+        "repeats": "“The same ids when it is asked again”",
+        "off": "“Dropout is off at inference”",
+        "felt": "“Dropout is felt in training”",
+        "none": "“With dropout=0.0 training changes nothing”",
     }
     if kind in names:
         return names[kind]

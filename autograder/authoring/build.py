@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from autograder import records
+from autograder.authoring.course_map import course_map, with_map
 from autograder.authoring.reference import make_records
 from autograder.authoring.release import release_text
 from autograder.course import Course
@@ -30,6 +31,18 @@ def build(
     tree = make_records(course, assignment, progress=progress)
     path = public_path(course, assignment)
     yield path, _write(path, records.to_bytes(tree))
+
+
+def build_map(course: Course) -> Iterator[tuple[Path, bool]]:
+    """Writes the course map into README.md, where that has a place for it.
+
+    Yields:
+        The page with whether it changed.
+    """
+    path = course.root / "README.md"
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+        yield path, _write(path, with_map(text, course_map(course)).encode())
 
 
 def _write(path: Path, data: bytes) -> bool:

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 from autograder import exercises, records
 from autograder.authoring.build import public_path
+from autograder.authoring.course_map import course_map
 from autograder.authoring.leaks import find_leaks, secret_lines, secret_values
 from autograder.authoring.release import release_text
 from autograder.authoring.wheel import EPOCH, build_wheel
@@ -170,6 +171,7 @@ def _readme(course: Course, packages: list[str], wheel: str) -> str:
             course=course,
             assignments=listed,
             badged=all(badge for *_, badge in listed),
+            course_map=course_map(course, badges=True),
             environment=course.id,
             packages=" ".join(f'"{p}"' if ">" in p else p for p in packages),
             wheel=wheel,

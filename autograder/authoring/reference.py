@@ -89,7 +89,8 @@ def ask_variant(
             f"misconceptions.py: {variant.name} is for {variant.exercise!r}, which "
             "is no exercise; mend its marker."
         )
-    return ask([*cells, variant.source], asked[ids.index(variant.exercise) :])
+    own, *later = asked[ids.index(variant.exercise) :]
+    return ask([*cells, variant.source], [own, *later] if own.reused else [own])
 
 
 def _refuse_errors(asked, answers, assignment) -> None:

@@ -4,6 +4,7 @@ graded, 2: could not start, with one line that says why and the mend."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -50,20 +51,26 @@ def build(
 ) -> None:
     """Make the students' notebooks and the public records from solutions/."""
     from autograder.authoring.build import build as build_one
+    from autograder.authoring.build import build_map
 
     course = load_course()
+
+    def tell(made: Iterable[tuple[Path, bool]]) -> list[str]:
+        return [
+            f"{path.relative_to(course.root)}: {'written' if changed else 'unchanged'}"
+            for path, changed in made
+        ]
+
     for name in assignments or [a.name for a in course.assignments]:
         course.assignment(name)
         with progress_bar() as progress:
             task = progress.add_task(name, total=None)
             step = functools.partial(describe, progress, task)
-            told = [
-                f"{path.relative_to(course.root)}: "
-                f"{'written' if changed else 'unchanged'}"
-                for path, changed in build_one(course, name, step)
-            ]
+            told = tell(build_one(course, name, step))
         for line in told:
             console.print(line, markup=False)
+    for line in tell(build_map(course)):
+        console.print(line, markup=False)
 
 
 @app.command()

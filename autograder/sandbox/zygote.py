@@ -42,6 +42,7 @@ def preload() -> dict:
         "keras",
         "autograder.answering",
         "autograder.differentiating",
+        "autograder.given",
         "autograder.sandbox.worker",
         "pydoc",
         "ast",

@@ -21,7 +21,7 @@ def earlier(name: str, fallback: Any, folder: Path | str = ".") -> Any:
 
     Args:
         name: the class or function, such as `"MultiHeadAttention"`.
-        fallback: what to use otherwise.
+        fallback: what to use otherwise, such as `given.MultiHeadAttention`.
         folder: where this notebook stands.
 
     Returns:

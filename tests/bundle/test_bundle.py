@@ -19,6 +19,7 @@ import yaml
 from autograder import exercises
 from autograder.authoring import bundle as bundling
 from autograder.authoring.build import public_path
+from autograder.authoring.course_map import course_map
 from autograder.authoring.leaks import contents, find_leaks, secret_lines, values_of
 from autograder.authoring.reference import ask_here, reference_cells
 from autograder.authoring.release import set_up_cell
@@ -99,6 +100,13 @@ def test_it_holds_the_public_course_and_nothing_else(files):
         digest, _, name = line.partition("  ")
         assert hashlib.sha256(files[name]).hexdigest() == digest
     assert len(files["SHA256SUMS"].splitlines()) == len(files) - 1
+
+
+def test_its_readme_has_the_course_map(files):
+    readme = files["README.md"].decode()
+    assert course_map(load_course(ROOT), badges=True) in readme
+    for link in re.findall(r"\]\((assignments/[^)]+)\)", readme):
+        assert link in files
 
 
 def test_another_clone_gives_the_same_bytes(files, tmp_path, quick):

@@ -86,6 +86,7 @@ READ = READY.replace("PART", MHA)
 SEEN = READY.replace("PART", "[v for k, v in vars(keras.layers).items() if "
                      "k.startswith('MultiHeadA')][0]")  # fmt: skip
 HIDING = PATCHED + READ
+GIVEN = "from autograder.given import MultiHeadAttention"
 
 
 @pytest.mark.slow
@@ -102,6 +103,13 @@ def test_the_rule_costs_the_exercise_and_nothing_else(graded, code):
     others = [e for e in result.exercises if e.id != NAME and e.status != "manual"]
     assert all(e.score == e.max_score for e in others)
     assert result.score == sum(e.score for e in result.exercises)
+
+
+@pytest.mark.slow
+def test_a_given_layer_is_ready_made_where_it_is_asked_for(graded):
+    result = graded(GIVEN)
+    assert result.flags == ["uses autograder.given.MultiHeadAttention"]
+    assert of(result).score == 0 and all(c.passed for c in of(result).checks)
 
 
 @pytest.mark.slow

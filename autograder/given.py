@@ -1,0 +1,110 @@
+"""Layers of earlier assignments, for students who have not finished them.
+
+    from autograder.given import MultiHeadAttention
+
+They keep the exercises' contracts, and weights from a student's own layer fit them and
+the other way round. Inside, ready-made parts do the work that the exercise asks for, so
+there is nothing here to copy. Where an exercise asks for a layer itself, the given one
+counts as ready-made, like Keras' own.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import keras
+from keras import ops
+
+__all__ = ["MultiHeadAttention"]
+
+
+@keras.saving.register_keras_serializable(package="autograder")
+class MultiHeadAttention(keras.layers.Layer):
+    """`keras.layers.MultiHeadAttention`, its weights where assignment 2 has them.
+
+    Args:
+        num_heads: number of heads `H`.
+        key_dim: size of each head's queries, keys and values.
+        **kwargs: `name` and `dtype`, as every Keras layer takes them.
+
+    Call arguments:
+        query: tensor of shape `(B, Tq, D)`.
+        value: tensor of shape `(B, Tk, Dv)`; defaults to `query`.
+        key: tensor of shape `(B, Tk, Dk)`; defaults to `value`.
+        attention_mask: boolean, of shape `(Tq, Tk)`, `(B, Tq, Tk)` or
+            `(B, H, Tq, Tk)`, or broadcastable to it. True: attend.
+        return_attention_scores: whether to return the weights as well.
+
+    Returns:
+        Tensor of shape `(B, Tq, D)`, or `(output, weights)` with weights of
+        shape `(B, H, Tq, Tk)`.
+
+    Raises:
+        ValueError: a number of heads or a size is not positive.
+    """
+
+    def __init__(self, num_heads, key_dim, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = operator.index(num_heads)
+        self.key_dim = operator.index(key_dim)
+        inner = keras.layers.MultiHeadAttention(
+            self.num_heads,
+            self.key_dim,
+            kernel_initializer="zeros",
+            dtype=self.dtype_policy,
+        )
+        # Keras does not look behind a function: the inner layer's variables are only
+        # places to fill, and neither trained nor saved.
+        self._inner = lambda: inner
+
+    def build(self, query_shape, value_shape=None, key_shape=None):
+        value_shape = value_shape or query_shape
+        key_shape = key_shape or value_shape
+        self._inner().build(query_shape, value_shape, key_shape)
+        units = self.num_heads * self.key_dim
+        self.query = self._dense("query", units, query_shape)
+        self.key = self._dense("key", units, key_shape)
+        self.value = self._dense("value", units, value_shape)
+        self.attention_output = self._dense(
+            "attention_output", query_shape[-1], (None, None, units)
+        )
+        self.built = True
+
+    def _dense(self, name, units, shape):
+        layer = keras.layers.Dense(units, name=name, dtype=self.dtype_policy)
+        layer.build(shape)
+        return layer
+
+    def call(
+        self,
+        query,
+        value=None,
+        key=None,
+        attention_mask=None,
+        return_attention_scores=False,
+    ):
+        inputs = [query]
+        for tensor in (value, key):
+            inputs.append(inputs[-1] if tensor is None else tensor)
+        # Keras' layer obeys masks that tensors carry, and takes them off; the contract
+        # knows none, and a copy carries none.
+        inputs = [ops.copy(tensor) for tensor in inputs]
+        inner = self._inner()
+        filled = [(place, self._weight_for(place)) for place in inner.weights]
+        with keras.StatelessScope(state_mapping=filled):
+            return inner.call(
+                *inputs[:2],
+                key=inputs[2],
+                attention_mask=attention_mask,
+                return_attention_scores=return_attention_scores,
+            )
+
+    def _weight_for(self, place):
+        """Returns our weight of the same name, in the shape that Keras' layer has."""
+        layer, weight = place.path.split("/")[-2:]
+        ours = getattr(getattr(self, layer), weight)
+        return ours if ours.shape == place.shape else ops.reshape(ours, place.shape)
+
+    def get_config(self):
+        sizes = dict(num_heads=self.num_heads, key_dim=self.key_dim)
+        return super().get_config() | sizes
