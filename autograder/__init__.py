@@ -1,7 +1,10 @@
-"""The students' face: `check`, ask for a `hint`, use `earlier` work, `pack` it all."""
+"""The students' face: `check`, ask for a `hint`, use `earlier` work, `pack` it all.
+
+Figures and trainings say what they need (`needs`) and `watch` a layer attend.
+"""
 
 __version__ = "0.1.0"
-__all__ = ["check", "earlier", "hint", "pack"]
+__all__ = ["check", "earlier", "hint", "needs", "pack", "watch"]
 
 
 def __getattr__(name: str):

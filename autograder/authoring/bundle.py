@@ -25,7 +25,7 @@ SUMS = "SHA256SUMS"
 AGENTS = "AGENTS.md"
 README = files("autograder.authoring") / "handout" / "README.md"
 # Beside the wheel's own dependencies: what notebooks use, and what runs them.
-NEEDED = ("jupyterlab", "scikit-learn", "keras", "tensorflow")
+NEEDED = ("babel", "jupyterlab", "scikit-learn", "keras", "tensorflow")
 FROM_PIP = ("keras", "tensorflow")
 
 

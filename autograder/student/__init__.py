@@ -2,6 +2,7 @@
 
 from autograder.student.checking import check, hint
 from autograder.student.packing import pack
-from autograder.student.reuse import earlier
+from autograder.student.reuse import earlier, needs
+from autograder.student.watch import watch
 
-__all__ = ["check", "earlier", "hint", "pack"]
+__all__ = ["check", "earlier", "hint", "needs", "pack", "watch"]

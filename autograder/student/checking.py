@@ -78,7 +78,7 @@ def check(exercise: str = "", *objects: Any) -> Report | Notice | float:
     Raises:
         CheckFailed: nbgrader's “Validate” runs the notebook, and something is open.
     """
-    with _undisturbed():
+    with undisturbed():
         report = _checked(exercise, objects)
     if os.environ.get("NBGRADER_EXECUTION") == "validate":
         return _validate(report)
@@ -95,7 +95,7 @@ def _validate(report: Report | Notice) -> float:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Leaves the notebook's random numbers as they were, and waits for no clean-up.
 
     Python's collector would look through all of Keras several times, for a third of

@@ -1,4 +1,4 @@
-"""What a student wrote in an earlier assignment, for use in a later one."""
+"""What a student wrote: in an earlier assignment, or in this notebook further up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,44 @@ from typing import Any
 from autograder import exercises
 from autograder.exercise import Exercise
 from autograder.judging import judge
-from autograder.student.checking import ask, known_of
+from autograder.student.checking import ask, known_of, undisturbed
+
+_right: dict[str, tuple[Any, ...]] = {}  # what passed, by exercise
+
+
+class Unfinished(NotImplementedError):
+    """A shown cell waits for an exercise; notebooks print the message alone."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [str(self)]
+
+
+def needs(*written: Any) -> None:
+    """Ends a cell in one line where what it is built from is not right yet.
+
+    The public checks are put once to each; what passed is not asked again.
+
+    Args:
+        *written: classes and functions of this notebook, such as `EncoderBlock`.
+
+    Raises:
+        Unfinished: one of them does not pass its check.
+    """
+    named = {getattr(thing, "__name__", ""): thing for thing in written}
+    for exercise in (e for a in exercises.names() for e in exercises.load(a)):
+        if not exercise.names or not named.keys() >= set(exercise.names):
+            continue
+        own = tuple(named[name] for name in exercise.names)
+        if _right.get(exercise.id) == own:
+            continue
+        with undisturbed():
+            passed = _passes(exercise, dict(zip(exercise.names, own, strict=True)))
+        if not passed:
+            raise Unfinished(
+                f"{', '.join(exercise.names)}: not right yet, and this cell is built "
+                f'from it. Run check("{exercise.id}", …) above, then this cell again.'
+            )
+        _right[exercise.id] = own
 
 
 def earlier(name: str, fallback: Any, folder: Path | str = ".") -> Any:

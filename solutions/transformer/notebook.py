@@ -33,7 +33,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from keras import ops
 
-from autograder import check, earlier, hint
+from autograder import check, earlier, hint, needs, watch
 from autograder.given import MultiHeadAttention
 
 keras.utils.set_random_seed(2017)
@@ -470,6 +470,374 @@ def greedy_decode(next_token_logits, prompt, max_new_tokens, end_id=None):
 
 # %% check="greedy_decode"
 check("greedy_decode", greedy_decode)
+
+# %% [markdown]
+# ## 4. Three families
+#
+# You have all the parts. The lecture's three families differ in who sees whom, and in what the
+# last layer is asked:
+#
+# | family | blocks | a token sees | learns to say | below |
+# |---|---|---|---|---|
+# | encoder–decoder | `EncoderBlock`, `DecoderBlock` with cross-attention | the whole source, and what has been written | the next letter of the translation | French dates → ISO |
+# | decoder | `DecoderBlock` | what has been written | the next letter | a GPT on English |
+# | encoder | `EncoderBlock` | everything | what was hidden; then, one verdict | DNA |
+#
+# From here on everything is written. Run it, look, change numbers: nothing below is graded. Each training takes
+# between ten seconds and a minute on two CPU cores. All three models begin with the same line,
+# *what a token is plus where it stands*, and are trained by the same few others:
+
+
+# %%
+def embed(tokens, vocabulary, length, dim):
+    """What each token is, plus where it stands: ids (B, T) → (B, T, dim)."""
+    places = ops.cumsum(ops.ones_like(tokens), axis=1) - 1  # 0, 1, 2, … in each row
+    what = keras.layers.Embedding(vocabulary, dim)(tokens)
+    return what + keras.layers.Embedding(length, dim)(places)
+
+
+def train(model, x, y, rate, batch_size, epochs, **more):
+    """Trains to name the right class, in steps that become smaller and smaller."""
+    steps = epochs * -(-len(y) // batch_size)
+    falling = keras.optimizers.schedules.CosineDecay(rate, steps)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(falling), loss, weighted_metrics=["accuracy"])
+    return model.fit(x, y, batch_size=batch_size, epochs=epochs, **more)
+
+
+# %% [markdown]
+# ### 4.1 Encoder–decoder: a translator of dates
+#
+# French speakers write one and the same day in a dozen ways. Computers want one: year, month, day
+# (ISO 8601). The pairs come from Babel, which knows how France, Belgium, Switzerland and
+# Québec do it. The days to test with are in the training set in no form.
+
+# %%
+from autograder.datasets import load_dates
+
+(french, iso), (new_french, new_iso) = load_dates()
+for before, after in list(zip(french, iso))[:8]:
+    print(f"{before:>28} → {after}")
+
+# %% [markdown]
+# Tokens are letters. Id 0 fills up short rows; `^` says *begin*.
+
+# %%
+LETTERS = ["", "^", *sorted(set("".join([*french, *iso])))]
+NUMBER = {letter: number for number, letter in enumerate(LETTERS)}
+LONGEST = max(len(text) for text in french)
+
+
+def to_ids(texts, length):
+    """Texts as rows of numbers, filled up with 0: (B, length)."""
+    rows = [[NUMBER.get(letter, 0) for letter in text] for text in texts]
+    return keras.utils.pad_sequences(rows, length, padding="post", truncating="post")
+
+
+print(LETTERS[1:])
+print(french[0], "→", to_ids(french[:1], LONGEST)[0])
+
+# %% [markdown]
+# One block of yours reads, one writes. Follow the shapes: the source goes through the encoder
+# and becomes the `memory`; the decoder has the letters so far, and asks the memory for the next one.
+
+# %%
+needs(EncoderBlock, DecoderBlock, greedy_decode)
+keras.utils.set_random_seed(1)
+sizes = {"num_heads": 4, "key_dim": 16, "ff_dim": 128}
+source = keras.Input((None,), dtype="int32")  # (B, S): the French date
+written = keras.Input((None,), dtype="int32")  # (B, T): what stands there already
+
+there = ops.not_equal(source, 0)  # (B, S): False where only filled up
+x = embed(source, len(LETTERS), LONGEST, dim=64)
+x = EncoderBlock(**sizes)(x, attention_mask=there[:, None])
+memory = keras.layers.LayerNormalization()(x)  # (B, S, 64)
+
+visible = ops.logical_and(ops.ones_like(written, "bool")[:, :, None], there[:, None])
+writer = DecoderBlock(**sizes, cross_attention=True)
+x = embed(written, len(LETTERS), 10, dim=64)
+x = writer(x, memory=memory, memory_mask=visible)  # (B, T, 64)
+x = keras.layers.LayerNormalization()(x)
+translator = keras.Model([source, written], keras.layers.Dense(len(LETTERS))(x))
+print(f"{translator.count_params():,} parameters")
+
+# %% [markdown]
+# In training the decoder is given the right letters, one place late, and all ten questions are put at
+# once (*teacher forcing*): the causal mask sees to it that none can be answered by copying.
+
+# %%
+needs(EncoderBlock, DecoderBlock, greedy_decode)
+questions = to_ids(french, LONGEST)
+answers = to_ids(iso, 10)
+begun = to_ids([f"^{date[:-1]}" for date in iso], 10)
+_ = train(translator, [questions, begun], answers, 0.003, 128, epochs=6, verbose=2)
+
+# %% [markdown]
+# At work nobody gives it the right letters: `greedy_decode` feeds it its own.
+
+
+# %%
+def translate(texts):
+    """Writes the ten letters of each date, one after the other."""
+    source = ops.convert_to_tensor(to_ids(texts, LONGEST))
+
+    def next_letter(ids):
+        return translator([source, ops.convert_to_tensor(ids, "int32")])[:, -1]
+
+    begin = np.full((len(texts), 1), NUMBER["^"], "int32")
+    ids = ops.convert_to_numpy(greedy_decode(next_letter, begin, 10))
+    return ["".join(LETTERS[number] for number in row[1:]) for row in ids]
+
+
+needs(EncoderBlock, DecoderBlock, greedy_decode)
+said = translate(new_french)
+wrong = [three for three in zip(new_french, new_iso, said) if three[1] != three[2]]
+print(
+    f"{1 - len(wrong) / len(said):.1%} of {len(said)} new days are right, all ten letters."
+)
+for before, after, instead in wrong[:5]:
+    print(f"{before:>28} → {instead}, should be {after}")
+for text in ("14 juillet 1989", "lundi 1 juin 2043", "03.04.05"):
+    print(f"{text:>28} → {translate([text])[0]}")
+
+# %% [markdown]
+# Put in dates of your own. Then look at the heads of your `cross_attention`: where in the source does the
+# model look, while it writes each letter?
+
+# %%
+needs(EncoderBlock, DecoderBlock, greedy_decode)
+shown = ["jeudi 24 septembre 1987", "3 févr. 2016", "24.09.87"]
+widths = [len(text) for text in shown]
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=widths, sharey=False)
+for axis, text in zip(axes, shown):
+    (result,) = translate([text])
+    inputs = [to_ids([text], LONGEST), to_ids([f"^{result[:-1]}"], 10)]
+    weights = watch(writer.cross_attention, lambda inputs=inputs: translator(inputs))
+    looked = weights[0].mean(axis=0)[:, : len(text)]  # (10, S), the mean of the heads
+    axis.imshow(looked, cmap="Blues", vmin=0, aspect="auto")
+    axis.set_xticks(range(len(text)), text, family="monospace")
+    axis.set_yticks(range(10), result, family="monospace")
+    axis.tick_params(length=0)
+axes[0].set_ylabel("written, from top to bottom")
+figure.suptitle("Where the translator looks, letter by letter", x=0.06, ha="left")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# ISO turns the date around, so the dark spots run from the end of the source to its beginning: the year
+# first, then the name of the month, then the day. Nobody told it which part is which. For
+# the first two letters of `24.09.87` it looks at 87 as well: 19 or 20 is decided there.
+#
+# ### 4.2 Decoder-only: a GPT
+#
+# Take the encoder away, and what remains learns from plain text: *given all letters so far,
+# which comes next?* Python brings a text along, the help on its own language. Paragraphs that occur twice
+# are kept once, and the last tenth is held out.
+
+# %%
+import pydoc_data.topics
+import re
+
+paragraphs = "\n\n".join(pydoc_data.topics.topics.values()).split("\n\n")
+text = re.sub(" +", " ", "\n\n".join(dict.fromkeys(paragraphs)))
+CHARACTERS = sorted(set(text))
+stream = np.array([CHARACTERS.index(letter) for letter in text], "int32")
+cut = len(stream) * 9 // 10
+LEARN, HELD_OUT, LENGTH = stream[:cut], stream[cut:], 64
+print(f"{len(LEARN):,} letters to learn from, {len(CHARACTERS)} different ones.")
+print(text[20_000:20_300])
+
+# %% [markdown]
+# Before the model, something to beat. A **bigram** knows one letter only: it has counted what follows it.
+# The measure is the number of **bits per character** on text held out: how many
+# yes-or-no questions the next letter is still worth.
+
+# %%
+follows = np.full((len(CHARACTERS), len(CHARACTERS)), 0.1)  # nothing is impossible
+np.add.at(follows, (LEARN[:-1], LEARN[1:]), 1)
+bigram = follows / follows.sum(axis=1, keepdims=True)
+
+rows = (len(HELD_OUT) - 1) // LENGTH
+asked = HELD_OUT[: rows * LENGTH].reshape(rows, LENGTH)
+due = HELD_OUT[1 : rows * LENGTH + 1].reshape(rows, LENGTH)  # one letter on
+frequency = np.bincount(LEARN, minlength=len(CHARACTERS)) + 0.1
+bits = {
+    "each letter by its frequency": -np.log2(frequency / frequency.sum())[due].mean(),
+    "bigram": -np.log2(bigram[asked, due]).mean(),
+}
+print({name: f"{value:.2f}" for name, value in bits.items()})
+
+# %%
+needs(DecoderBlock, greedy_decode)
+keras.utils.set_random_seed(1)
+letters = keras.Input((None,), dtype="int32")  # (B, T)
+x = embed(letters, len(CHARACTERS), LENGTH, dim=128)
+blocks = [DecoderBlock(num_heads=4, key_dim=32, ff_dim=512) for _ in range(2)]
+for block in blocks:
+    x = block(x)
+x = keras.layers.LayerNormalization()(x)
+gpt = keras.Model(letters, keras.layers.Dense(len(CHARACTERS))(x))
+
+starts = np.random.RandomState(0).randint(0, len(LEARN) - LENGTH, 24_000)
+pieces = LEARN[starts[:, None] + np.arange(LENGTH + 1)]  # (N, 65)
+_ = train(gpt, pieces[:, :-1], pieces[:, 1:], 0.003, 32, epochs=1, verbose=2)
+bits["your GPT"] = gpt.evaluate(asked, due, verbose=0)[0] / np.log(2)
+
+figure, axis = plt.subplots(figsize=(7, 1.9))
+bars = axis.barh(list(bits), list(bits.values()), color=[GREY, ORANGE, BLUE])
+axis.bar_label(bars, fmt="%.2f", padding=4)
+axis.invert_yaxis()
+axis.set(title="Bits per character, on the same text held out", xticks=[])
+axis.spines[["top", "right", "bottom"]].set_visible(False)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# What it looks at, and what it must not: the causal mask, and the weights of a head of each block, on a piece of the
+# text held out. Row by row, a letter looks at those before it.
+
+# %%
+needs(DecoderBlock, greedy_decode)
+place = text.index(" ", cut)
+piece = stream[place : place + 28]
+ticks = [CHARACTERS[number].replace("\n", "↵").replace(" ", "␣") for number in piece]
+seen = [watch(block.attention, lambda: gpt(piece[None]))[0] for block in blocks]
+sharpest = [heads[heads.max(-1).mean(-1).argmax()] for heads in seen]
+figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True)
+hidden = np.triu(np.ones((len(piece), len(piece))), 1)
+for axis, weights in zip(axes, [1 - hidden, *sharpest]):
+    axis.imshow(weights, cmap="Blues", vmin=0)
+    axis.imshow(np.where(hidden, 1, np.nan), cmap="Greys", vmin=0, vmax=4)
+titles = ("the mask: grey is the future", "a head of block 1", "a head of block 2")
+for axis, title in zip(axes, titles):
+    axis.set_title(title)
+    axis.set_xticks(range(len(piece)), ticks, family="monospace", size=8)
+    axis.set_yticks(range(len(piece)), ticks, family="monospace", size=8)
+    axis.tick_params(length=0)
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# Now let it write. Your loop takes the most likely letter each time, and soon goes round in
+# circles: the surest way to be dull. A trick makes the same loop throw dice. Add **Gumbel noise** to the logits,
+# and the largest of them is a *draw* from the softmax; less noise, less daring.
+
+
+# %%
+def write(prompt, count, noise):
+    """Continues a prompt by `count` letters; without noise, by the likeliest ones."""
+    random = np.random.RandomState(5)
+
+    def next_letter(ids):
+        window = ops.convert_to_tensor(ids, "int32")[:, -LENGTH:]
+        logits = ops.convert_to_numpy(gpt(window))[:, -1]
+        return logits + noise * random.gumbel(size=logits.shape)
+
+    begin = np.array([[CHARACTERS.index(letter) for letter in prompt]], "int32")
+    ids = ops.convert_to_numpy(greedy_decode(next_letter, begin, count))
+    return "".join(CHARACTERS[number] for number in ids[0])
+
+
+needs(DecoderBlock, greedy_decode)
+for noise in (0, 0.7):
+    print(f"--- noise {noise}\n{write('The ', 200, noise)}\n")
+
+# %% [markdown]
+# Half a minute of training, 300,000 parameters: it has words, spaces, quotes, the
+# rhythm of a manual, and nothing to say. GPT-3 is this block ninety-six times over.
+#
+# ### 4.3 Encoder-only: reading DNA
+#
+# The promoters of assignment 4 again: 75 bases, strong or weak. The tokens are overlapping 4-mers,
+# `[CLS]` in front, and your `EncoderBlock` lets every one see all others. BERT's idea is to
+# learn from text without labels first: hide tokens, have them guessed. DNABERT hides $k$ of
+# them side by side, so that no neighbour spells them out. Does it help *here*?
+
+# %%
+from autograder.datasets import LAC, kmer_ids, load_promoters
+
+(x_train, y_train), (x_test, y_test) = load_promoters()
+K, MASK = 4, 4
+tokens, new_tokens = kmer_ids(x_train, K), kmer_ids(x_test, K)  # (10000, 74)
+TOKENS = tokens.shape[1]
+
+
+def hide(tokens, seed):
+    """Hides two stretches of K tokens in each row; returns it and where they are."""
+    starts = np.random.RandomState(seed).randint(1, TOKENS - K, (len(tokens), 2, 1))
+    places = np.arange(TOKENS)
+    hidden = ((places >= starts) & (places < starts + K)).any(axis=1)
+    return np.where(hidden, MASK, tokens), hidden
+
+
+print(x_train[0], "→", tokens[0, :6], "…")
+print("with two stretches hidden:", hide(tokens[:1], seed=0)[0][0, :])
+
+
+# %%
+def read(seed):
+    """One block that reads DNA: token ids (B, 74) → (B, 74, 32)."""
+    keras.utils.set_random_seed(seed)
+    tokens = keras.Input((TOKENS,), dtype="int32")
+    x = embed(tokens, 4**K + 5, TOKENS, dim=32)
+    x = EncoderBlock(num_heads=4, key_dim=8, ff_dim=64, dropout=0.1)(x)
+    return keras.Model(tokens, keras.layers.LayerNormalization()(x))
+
+
+def pretrained(seed, epochs=3):
+    """A reader that has guessed hidden tokens, and the share it guessed rightly."""
+    body = read(seed)
+    guesser = keras.Model(body.input, keras.layers.Dense(4**K + 5)(body.output))
+    many = np.tile(tokens, (epochs, 1))  # every time hidden elsewhere
+    seen, hidden = hide(many, seed)
+    weight = hidden.astype("float32")  # only what is hidden counts
+    train(guesser, seen, many, 0.004, 128, 1, sample_weight=weight, verbose=0)
+    seen, hidden = hide(new_tokens, seed)
+    guess = guesser.predict(seen, batch_size=500, verbose=0).argmax(-1)
+    return body, (guess == new_tokens)[hidden].mean()
+
+
+needs(EncoderBlock)
+body, guessed = pretrained(seed=1)
+natural = kmer_ids([LAC], K)
+hidden = hide(new_tokens, 1)[1]
+by_heart = (natural == new_tokens)[hidden].mean()
+print(f"hidden tokens of new promoters guessed rightly: {guessed:.0%}")
+print(f"by always saying what the natural promoter has there: {by_heart:.0%}")
+
+# %% [markdown]
+# The two numbers are the same, and that tells all. These ten thousand sequences are mutants of *one* promoter,
+# each base changed by chance. There is nothing to be learned from the
+# neighbours of a hidden base; the model has learned the natural sequence by heart, and rightly so.
+
+
+# %%
+def judge(body, labels, seed):
+    """Trains a reader to tell strong from weak; returns the share of new ones right."""
+    verdict = keras.layers.Dense(2)(body.output[:, 0])  # what [CLS] has gathered
+    model = keras.Model(body.input, verdict)
+    order = np.random.RandomState(seed).permutation(len(tokens))[:labels]
+    batch_size, epochs = (32, 6000 // labels) if labels < 10_000 else (128, 3)
+    x, y = tokens[order], y_train[order]
+    train(model, x, y, 0.003, batch_size, epochs, verbose=0)
+    return model.evaluate(new_tokens, y_test, batch_size=500, verbose=0)[1]
+
+
+def copy_of(body):
+    """A second reader with the same weights."""
+    twin = read(0)
+    twin.set_weights(body.get_weights())
+    return twin
+
+
+needs(EncoderBlock)
+for labels in (300, 10_000):
+    fresh = judge(read(seed=1), labels, seed=1)
+    after = judge(copy_of(body), labels, seed=1)
+    print(f"{labels:6,} labels: {fresh:.1%} from scratch, {after:.1%} pre-trained")
+
+# %% [markdown]
+# TODO honest text
 
 # %% [markdown]
 # ## What comes next

@@ -241,7 +241,7 @@ def test_the_students_environment_has_all_that_the_wheel_needs(files):
     (pip,) = [d["pip"] for d in tree["dependencies"] if isinstance(d, dict)]
     assert pip[-1].removeprefix("./") in files
     listed = " ".join(map(str, [*tree["dependencies"], *pip]))
-    for name in "numpy matplotlib ipython safetensors keras tensorflow".split():
+    for name in "numpy matplotlib ipython safetensors keras tensorflow babel".split():
         assert name in listed
     assert "nbgrader" not in listed
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autograder.datasets import encode_bases
+from autograder.datasets import encode_bases, kmer_ids
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,26 @@ def test_a_single_sequence_is_refused(sequences):
 def test_what_is_no_string_is_refused(item):
     with pytest.raises(TypeError, match="A sequence is a string"):
         encode_bases(["ACGT", item])
+
+
+def test_kmer_ids_are_dnaberts_golden_values():
+    ids = kmer_ids(["ATCGATTACG"], 6)
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [[2, 438, 1738, 2841, 3159, 336, 3]]
+    assert kmer_ids(["ACG", "ACG"], 3).tolist() == [[2, 16, 3]] * 2
+    assert kmer_ids(["AT", "CG"], 1).tolist() == [[2, 5, 6, 3], [2, 7, 8, 3]]
+
+
+@pytest.mark.parametrize(
+    "sequences, k, told",
+    [
+        (["ACGN"], 2, "of A, C, G and T"),
+        (["ACGT", "ACG"], 2, "of one length"),
+        (["ACG"], 4, "k is 4, and the sequences have 3"),
+        (["ACG"], 0, "k is 0"),
+        ([], 3, "have 0 bases"),
+    ],
+)
+def test_kmer_ids_say_what_they_cannot_take(sequences, k, told):
+    with pytest.raises(ValueError, match=told):
+        kmer_ids(sequences, k)

@@ -4,11 +4,14 @@ import json
 import shutil
 
 import keras
+import numpy as np
 import pytest
 
-from autograder import earlier
+from autograder import earlier, needs
 from autograder.authoring.reference import reference_cells
 from autograder.course import load_course
+from autograder.student import reuse
+from autograder.student.reuse import Unfinished
 
 COURSE = load_course()
 NAME = "multi_head_attention"
@@ -59,3 +62,46 @@ def test_an_untouched_notebook_gives_the_fallback(tmp_path, capsys):
 def test_what_nobody_asks_for_is_not_searched(tmp_path, capsys):
     assert earlier("Perceptron", len, tmp_path) is len
     assert "no assignment asks for it" in capsys.readouterr().out
+
+
+# --- what this notebook is built from ---------------------------------------------
+
+
+@pytest.fixture
+def split():
+    """`split_heads` and `merge_heads` as the reference has them."""
+    namespace = {}
+    for cell in reference_cells(COURSE, NAME):
+        exec(cell, namespace)
+    reuse._right.clear()
+    return namespace["split_heads"], namespace["merge_heads"]
+
+
+def test_what_is_right_passes_and_is_asked_once(split, monkeypatch):
+    np.random.seed(3)
+    due = np.random.RandomState(3).normal()
+    needs(*split)
+    assert np.random.normal() == due  # checks leave the random numbers alone
+    monkeypatch.setattr(reuse, "ask", None)
+    needs(*split)
+
+
+def test_what_is_wrong_or_unwritten_ends_the_cell_in_a_line(split):
+    def split_heads(x, num_heads):
+        return x
+
+    def merge_heads(x):
+        raise NotImplementedError
+
+    for wrong in (split_heads, merge_heads):
+        with pytest.raises(Unfinished) as raised:
+            needs(*split, wrong)
+        (line,) = raised.value._render_traceback_()
+        assert line.startswith(f"{wrong.__name__}: not right yet") and "\n" not in line
+        assert f'check("{wrong.__name__}", …)' in line
+    assert isinstance(raised.value, NotImplementedError)  # packing tells it by this
+
+
+def test_what_no_exercise_asks_for_is_not_asked(split):
+    needs(len, 7, None)
+    needs()
