@@ -32,6 +32,10 @@ class Limits:
     threads: int = 256
     file_mb: float = 64
     output_kb: float = 256
+    gpu_memory_mb: float = 1024
+    """With `grade --device gpu`: memory for the tensors of one worker."""
+    gpu_workers: int = 4
+    """With `grade --device gpu`: workers that share one GPU, if it has the room."""
 
     def stretched(self, factor: float) -> Limits:
         """Returns these limits with so many times the time by the clock."""

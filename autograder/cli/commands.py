@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -113,6 +113,10 @@ def grade(
         str | None,
         typer.Option(help="A Dask scheduler, whose workers run student code."),
     ] = None,
+    device: Annotated[
+        Literal["cpu", "gpu"],
+        typer.Option(help="Where student code computes; verdicts are the same."),
+    ] = "cpu",
     profile: Annotated[
         str | None,
         typer.Option(help="Grade this student alone, and tell where the time goes."),
@@ -122,12 +126,14 @@ def grade(
     """Grade a class's submissions."""
     if apply and not regrade:
         raise CourseError("--apply writes what --regrade shows; give both.")
+    if device == "gpu" and scheduler is not None:
+        raise CourseError("--device gpu is for this machine; leave out --scheduler.")
     course = load_course()
     minimum = "none" if allow_unconfined else None
     if profile is not None:
-        taken = (submitted, roster, layout)
+        taken, how = (submitted, roster, layout), (minimum, device)
         place = out or course.root
-        print_profile(*profiled(course, assignment, profile, taken, place, minimum))
+        print_profile(*profiled(course, assignment, profile, taken, place, *how))
         return
     result = run(
         course,
@@ -142,6 +148,7 @@ def grade(
         layout=layout,
         regrade="apply" if apply else "show" if regrade else None,
         scheduler=scheduler,
+        device=device,
     )
     raise typer.Exit(exit_code(result))
 

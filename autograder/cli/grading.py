@@ -32,6 +32,7 @@ def run(
     layout: str = "auto",
     regrade: Literal["show", "apply"] | None = None,
     scheduler: str | None = None,
+    device: str = "cpu",
 ) -> ClassResult:
     """Grades a class's submissions and writes everything that comes of it.
 
@@ -55,8 +56,8 @@ def run(
             "nothing to compare with; grade it without --regrade first."
         )
     pages: dict[str, Path] = {}
-    working = _working(course, assignment, place, submitted, jobs, minimum, scheduler)
-    with working as (grader, graded, _):
+    how = (jobs, minimum, scheduler, device)
+    with _working(course, assignment, place, submitted, *how) as (grader, graded, _):
         if regrade != "show":
             try_writing(db_url)
         if not regrade:  # it is there, before all
@@ -94,7 +95,16 @@ def run(
 
 
 @contextlib.contextmanager
-def _working(course, assignment: str, place, submitted: Path, jobs, minimum, scheduler):
+def _working(
+    course,
+    assignment: str,
+    place,
+    submitted: Path,
+    jobs=None,
+    minimum=None,
+    scheduler=None,
+    device: str = "cpu",
+):
     """Holds a workplace and a sandbox; gives a grader, and two ways to use it.
 
     The first takes submissions, and what to do with each outcome while it is whole;
@@ -108,10 +118,15 @@ def _working(course, assignment: str, place, submitted: Path, jobs, minimum, sch
     secrets = [course.root, place.root, submitted.resolve()]
     with (
         place.lock(lambda: console.print("Another run is grading here; waiting.")),
-        Sandbox(course.limits, minimum=minimum, secrets=secrets) as sandbox,
+        Sandbox(
+            course.limits, minimum=minimum, device=device, secrets=secrets
+        ) as sandbox,
         _cluster(course, scheduler, minimum) as cluster,
         progress_bar() as progress,
     ):
+        if sandbox.device != device:
+            told = f"On the CPU, for there is no GPU to use: {sandbox.no_gpu}."
+            console.print(told, markup=False, soft_wrap=True)
         task = progress.add_task("the reference answers", total=None)
         say = functools.partial(describe, progress, task)
         grader = Grader(
@@ -189,14 +204,16 @@ def explained(course, assignment: str, asked: tuple, taken: tuple, out, minimum)
         roster = last.roster and Path(last.roster)
     collected = _collected(course, assignment, submitted, roster, layout)
     found = _one(collected, student)
-    working = _working(course, assignment, place, submitted, None, minimum, None)
+    working = _working(course, assignment, place, submitted, minimum=minimum)
     with working as (grader, _, say):
         say(f"asking {exercise} again")
         stored = written.last(place, assignment).get(student)
         return explain_check(grader, found, exercise, check, stored), place
 
 
-def profiled(course, assignment: str, student: str, taken: tuple, out, minimum):
+def profiled(
+    course, assignment: str, student: str, taken: tuple, out, minimum, device="cpu"
+):
     """Grades one student's work with a clock beside it; writes nothing of it.
 
     Args:
@@ -206,6 +223,7 @@ def profiled(course, assignment: str, student: str, taken: tuple, out, minimum):
         taken: submissions, roster and layout.
         out: where the assignment is graded: its seed and records are used.
         minimum: the isolation that is asked for.
+        device: where the work computes.
 
     Returns:
         the result, and what took how long.
@@ -216,7 +234,8 @@ def profiled(course, assignment: str, student: str, taken: tuple, out, minimum):
     collected = _collected(course, assignment, submitted, roster, layout)
     found = _one(collected, student)
     place = Workplace(out.resolve())
-    working = _working(course, assignment, place, submitted, None, minimum, None)
+    how = {"minimum": minimum, "device": device}
+    working = _working(course, assignment, place, submitted, **how)
     with working as (grader, _, say):
         say(f"measuring {one_line(student, 40)}")
         graded = grader.measured(found)

@@ -249,7 +249,7 @@ class Grader:
         assignment: its name.
         workplace: where seed, records and finished results are kept.
         sandbox: where student code runs.
-        jobs: how many submissions at once.
+        jobs: how many submissions at once; with a GPU, no more than it has places.
         progress: called with what is being done.
         elsewhere: a cluster that runs student code in the sandbox's place; the
             course's own code answers in the sandbox all the same.
@@ -266,9 +266,12 @@ class Grader:
         elsewhere: Sandbox | None = None,
     ):
         self.course, self.assignment = course, course.assignment(assignment).name
+        self.sandbox, self.spare = elsewhere or sandbox, None
+        if self.sandbox.environment.get("device") == "gpu":
+            self.spare = sandbox = sandbox.on_cpu()
+            jobs = min(jobs, self.sandbox.places)
         self.workplace, self.jobs = workplace, jobs
-        self.sandbox = elsewhere or sandbox
-        if self.sandbox.environment != sandbox.environment:
+        if self.spare is None and self.sandbox.environment != sandbox.environment:
             raise CourseError(
                 "The workers have other libraries than this machine, where the "
                 f"reference answers: {self.sandbox.environment} and "
@@ -280,7 +283,6 @@ class Grader:
         if not release.is_file():
             raise CourseError(f"{release} is missing; run `autograder build`.")
         self.release = nbformat.read(release, as_version=4)
-        device = sandbox.environment.get("device", "cpu")
         hidden = hidden_records(
             course,
             assignment,
@@ -290,7 +292,9 @@ class Grader:
             self.pool,
             progress,
         )
-        self.paper = paper_for(course, assignment, self.seed, hidden, device)
+        told = course, assignment, self.seed, hidden
+        self.paper = paper_for(*told, self.sandbox.environment.get("device", "cpu"))
+        self.spare_paper = paper_for(*told, "cpu") if self.spare else None
         self.names = {e.id: e.names for e in self.paper.exercises if not e.manual}
         self.provenance = Provenance(
             seed_id=seed_id(self.seed),
@@ -298,12 +302,12 @@ class Grader:
             autograder=__version__,
             grader=_grader_id()[:12],
             records=_records_key(course, assignment, self.seed, sandbox)[:12],
-            **sandbox.environment,
+            **self.sandbox.environment,
         )
         self.key = _key(
             [
                 str(self.seed),
-                json.dumps(sandbox.environment, sort_keys=True),
+                json.dumps(self.sandbox.environment, sort_keys=True),
                 self.sandbox.isolation,
                 _grader_id(),
                 release.read_text(),
@@ -349,7 +353,7 @@ class Grader:
             rebuilt = self._rebuilt(found)[1]
         except (Unreadable, OSError) as error:
             raise CourseError(_sentence(error)) from error
-        return grade_submission(self.sandbox, found.student, rebuilt, self.paper)
+        return self._graded(found, rebuilt)
 
     def _grade_one(self, found: Found) -> Outcome:
         if found.status != "found":
@@ -365,8 +369,7 @@ class Grader:
         if kept is not None:
             return self._outcome(found, kept, rebuilt, data, taken)
         try:
-            graded = grade_submission(self.sandbox, found.student, rebuilt, self.paper)
-            stamp(graded.result, self.provenance)
+            graded = self._graded(found, rebuilt)
             self._keep(found, data, graded)
         except OSError:
             raise  # of the grader's own disk: the next run goes on from here
@@ -376,6 +379,29 @@ class Grader:
             message = f"The grader failed on it: {type(error).__name__}: {error}"
             return self._ungraded(found, "crashed", message)
         return self._outcome(found, graded, rebuilt, data, taken)
+
+    def _graded(self, found: Found, rebuilt: Rebuilt) -> Graded:
+        """Grades anew; on the CPU after all, where a GPU gave less than full points.
+
+        So nobody loses a point to a GPU's memory, driver or rounding: what is less than
+        right is so by the verdict of a run without one.
+        """
+        graded = None
+        if self.spare is not None:
+            with contextlib.suppress(SessionLost):
+                graded = grade_submission(
+                    self.sandbox, found.student, rebuilt, self.paper
+                )
+        if graded is None or _lost_points(graded.result):
+            graded = grade_submission(
+                self.spare or self.sandbox,
+                found.student,
+                rebuilt,
+                self.spare_paper or self.paper,
+            )
+        device = self.provenance.device if self.spare is None else graded.device
+        stamp(graded.result, self.provenance.model_copy(update={"device": device}))
+        return graded
 
     def _outcome(self, found, graded, rebuilt, data: bytes, taken: Place) -> Outcome:
         digest = hashlib.sha256(data).hexdigest()[:16]
@@ -495,6 +521,14 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return f"The file cannot be read ({error.strerror}); hand it in again."
     return str(error)
+
+
+def _lost_points(result: SubmissionResult) -> bool:
+    """Did something that was written earn less than it might?"""
+    written = [
+        e for e in result.exercises if e.status not in ("not_attempted", "manual")
+    ]
+    return result.status != "graded" or any(e.score < e.max_score for e in written)
 
 
 def default_jobs() -> int:

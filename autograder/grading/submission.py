@@ -98,6 +98,8 @@ class Graded:
     """What the notebook's cells printed, by cell."""
     spans: list[Span] = field(default_factory=list)
     """What took how long, while it was graded."""
+    device: str = "cpu"
+    """Where its answers were computed."""
 
 
 def grade_submission(
@@ -139,7 +141,7 @@ def grade_submission(
         exercises=results,
         receipt=rebuilt.receipt,
     )
-    return Graded(result, said.public, said.cells, timed.spans)
+    return Graded(result, said.public, said.cells, timed.spans, timed.device)
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,19 @@ class Timed:
 
     def __init__(self, sandbox: Sandbox):
         self.sandbox, self.spans = sandbox, []
+        self._devices: set[str] = set()
 
     def session(self, limits: Limits) -> TimedSession:
         """As `Sandbox.session`."""
         with self.noted("start", "a process"):
             session = self.sandbox.session(limits)
+        self._devices.add(getattr(session, "device", "cpu"))
         return TimedSession(session, self)
+
+    @property
+    def device(self) -> str:
+        """`gpu` where every session had one."""
+        return "gpu" if self._devices == {"gpu"} else "cpu"
 
     @contextlib.contextmanager
     def noted(self, phase: str, what: str) -> Iterator[None]:

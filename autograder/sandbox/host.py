@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from autograder.course import Limits
 from autograder.sandbox import wire
 
 if sys.platform.startswith("linux"):
-    from autograder.sandbox import cgroup, jail, ladder, root, scratch
+    from autograder.sandbox import cgroup, gpu, jail, ladder, root, scratch
 
 START_SECONDS = 120
 FORKS_PER_ZYGOTE = 500
 SESSION_BYTES = 32 << 20  # what one process may say in all
 GRACE_SECONDS = 2  # for a cell to notice that its time is up
+CLAIM_SECONDS = 60  # for the driver to start in a fork
+PLACE_SECONDS = 5  # for a place on a GPU; then the CPU is as good
 
 CONTAINER = "docs/container.md has a container recipe"
 
@@ -71,7 +74,9 @@ class Sandbox:
         limits: what a submission may use.
         minimum: the layers that must be active, such as `"namespaces"`; `"none"`
             allows running unconfined.
-        device: `"cpu"`, or `"gpu"` to let workers see the GPU.
+        device: `"cpu"`, or `"gpu"` to give each session a place on a GPU. Where there
+            is none, or none can be used in the jail, it is the CPU all the same, and
+            `no_gpu` says why.
         secrets: folders that no submission may read, such as the course's.
         without: layers to do without, for trying what a poorer machine can do.
 
@@ -96,6 +101,8 @@ class Sandbox:
                 "out of there, to a folder of its own."
             )
         self.limits, self.device = limits, device
+        self.no_gpu = ""
+        self._places: queue.Queue[str] = queue.Queue()
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._worn: list[subprocess.Popen] = []
@@ -106,9 +113,15 @@ class Sandbox:
         self._scratch = scratch.Base()
         try:
             self.plan, self.holes = ladder.strongest(
-                lambda plan: self._open(plan, limits), frozenset(without)
+                # With a GPU, what the walls leave open for it is tried too.
+                lambda plan: self._open(
+                    replace(plan, gpu=device == "gpu" and not plan.bare), limits
+                ),
+                frozenset(without),
             )
             self._require(minimum)
+            if device == "gpu":
+                self._find_gpus()
         except BaseException:
             self.close()
             raise
@@ -131,8 +144,65 @@ class Sandbox:
         self._scratch.close()
 
     def session(self, limits: Limits | None = None) -> Session:
-        """Forks a jailed process for one submission."""
-        return self._open(self.plan, limits or self.limits)
+        """Forks a jailed process for one submission, on a GPU where it is to be."""
+        limits = limits or self.limits
+        on_gpu = self._on_gpu(limits) if self.device == "gpu" else None
+        return on_gpu or self._open(self.plan, limits)
+
+    def on_cpu(self) -> OnCpu:
+        """Returns this sandbox as one whose sessions see no GPU."""
+        return OnCpu(self)
+
+    @property
+    def places(self) -> int | None:
+        """How many sessions at once have a GPU; None where they need none."""
+        return self._room if self.device == "gpu" else None
+
+    def _find_gpus(self) -> None:
+        """Makes the places on the GPUs; without any, the CPU does it."""
+        gpus = gpu.found()
+        places = gpu.places(gpus, self.limits.gpu_memory_mb, self.limits.gpu_workers)
+        for id in places:
+            self._places.put(id)
+        self._room = len(places)
+        if not gpus:
+            self.no_gpu = "nvidia-smi shows none that this process may use"
+        elif not places:
+            self.no_gpu = (
+                f"none has {self.limits.gpu_memory_mb + gpu.CONTEXT_MB:g} MB free"
+            )
+        else:
+            first = self._on_gpu(self.limits)
+            if first is not None:
+                first.close()
+        if self.no_gpu:
+            self.device = "cpu"
+        self.environment["device"] = self.device
+
+    def _on_gpu(self, limits: Limits) -> Session | None:
+        """Opens a session on a GPU; None, with the reason kept, where that fails."""
+        try:
+            place = self._places.get(timeout=PLACE_SECONDS)
+        except queue.Empty:
+            return None
+        session = None
+        try:
+            plan = replace(self.plan, gpu=True)
+            session = self._open(plan, limits, place, lambda: self._places.put(place))
+            told = session.claim()
+        except SessionLost as lost:
+            told = {"device": "cpu", "message": lost.message}
+        except BaseException:
+            if session is None:
+                self._places.put(place)
+            else:
+                session.close()
+            raise
+        if told["device"] == "gpu":
+            return session
+        session.close()
+        self.no_gpu = told["message"] or "TensorFlow sees none in the jail"
+        return None
 
     def ladder(self) -> list[ladder.Layer]:
         """Returns every layer, what it stops, and how to get it where it is missing."""
@@ -158,9 +228,10 @@ class Sandbox:
             "MPLCONFIGDIR": "/nonexistent",
             "HOME": "/nonexistent",
             "AUTOGRADER_DEVICE": self.device,
+            "CUDA_VISIBLE_DEVICES": "-1",  # a fork that may use one has its own
         }
-        if self.device == "cpu":
-            environment["CUDA_VISIBLE_DEVICES"] = "-1"
+        if self.device == "gpu":
+            environment |= gpu.of_zygote()
         self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -189,7 +260,7 @@ class Sandbox:
             line += part
         self._control, self._forks = ours, 0
         self._drain(self._process.stderr)
-        self.environment = json.loads(line)
+        self.environment = {**json.loads(line), "device": self.device}
 
     @staticmethod
     def _drain(stream) -> None:
@@ -215,7 +286,14 @@ class Sandbox:
             process.wait()
         self._worn = []
 
-    def _open(self, plan: jail.Plan, limits: Limits) -> Session:
+    def _open(
+        self,
+        plan: jail.Plan,
+        limits: Limits,
+        place: str | None = None,
+        leave: Callable[[], None] = lambda: None,
+    ) -> Session:
+        """Forks. `place` names the GPU; `leave` is called when the session is over."""
         wire_ours, wire_theirs = socket.socketpair()
         status_ours, status_theirs = socket.socketpair()
         output_ours, output_theirs = os.pipe()
@@ -223,6 +301,7 @@ class Sandbox:
             "plan": asdict(plan),
             "limits": asdict(limits),
             "scratch": self._scratch.path,
+            "gpu": place,
         }
         theirs = [wire_theirs.fileno(), output_theirs, status_theirs.fileno()]
         try:
@@ -234,7 +313,7 @@ class Sandbox:
             wire_theirs.close()
             status_theirs.close()
             os.close(output_theirs)
-        return Session(wire_ours, status_ours, output_ours, limits)
+        return Session(wire_ours, status_ours, output_ours, limits, leave)
 
     def _ready(self) -> None:
         """Sees that a zygote is there, and a fresh one after many forks."""
@@ -268,6 +347,21 @@ class Sandbox:
             )
 
 
+class OnCpu:
+    """A sandbox with a GPU, as one without."""
+
+    def __init__(self, sandbox: Sandbox):
+        self._sandbox, self.limits = sandbox, sandbox.limits
+        self.isolation, self.device, self.places = sandbox.isolation, "cpu", None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self._sandbox.environment, "device": "cpu"}
+
+    def session(self, limits: Limits | None = None) -> Session:
+        return self._sandbox._open(self._sandbox.plan, limits or self.limits)
+
+
 def refuse_elsewhere() -> None:
     """Raises `ConfinementError` where this is not Linux."""
     if not sys.platform.startswith("linux"):
@@ -280,10 +374,18 @@ def refuse_elsewhere() -> None:
 class Session:
     """A conversation with one jailed process."""
 
+    device = "cpu"
+
     def __init__(
-        self, sock: socket.socket, status: socket.socket, output: int, limits: Limits
+        self,
+        sock: socket.socket,
+        status: socket.socket,
+        output: int,
+        limits: Limits,
+        leave: Callable[[], None] = lambda: None,
     ):
         self._sock, self._status, self._limits = sock, status, limits
+        self._leave = leave
         self._ending: Ending | None = None
         self._deadline = time.monotonic() + limits.wall_seconds + 5
         self._room = SESSION_BYTES
@@ -298,6 +400,18 @@ class Session:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+    def claim(self) -> dict[str, str]:
+        """Takes the GPU before a cell runs; returns `device`, and the reason if `cpu`.
+
+        Raises:
+            SessionLost: the driver ended the process.
+        """
+        told = self._exchange({"do": "claim"}, CLAIM_SECONDS)
+        told = told if isinstance(told, dict) else {}
+        self.device = "gpu" if told.get("device") == "gpu" else "cpu"
+        message = plain_text(told.get("message", ""), 300)
+        return {"device": self.device, "message": message}
 
     def run(self, cells: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Runs cells; returns what became of each.
@@ -374,6 +488,7 @@ class Session:
                 data += part
         self._sock.close()
         self._status.close()
+        self._leave()
         self._drainer.join(timeout=2)
         try:
             self._ending = Ending(**json.loads(data))

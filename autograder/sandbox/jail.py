@@ -8,12 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.sandbox import kernel, landlock, root, seccomp
+from autograder.sandbox import gpu, kernel, landlock, root, seccomp
 
 WALLS = ("namespaces", "landlock", "seccomp")
 OPTIONAL = (*WALLS, "user", "cgroup")
 ALWAYS = ("no-new-privileges", "limits", "environment", "descriptors", "watchdog")
-OPEN_FILES = 256
+OPEN_FILES, OPEN_FILES_GPU = 256, 1024
 SIGNALS = 256
 FIRST_UID = 1_600_000_000  # far from any real user
 ADDRESS_SPACE = 12 << 30  # TensorFlow aborts below about 3 GB; memory is watched
@@ -31,6 +31,8 @@ class Plan:
     cgroup: bool = False
     bare: bool = False
     """Nothing at all, for the canaries' positive control."""
+    gpu: bool = False
+    """The driver's files, its commands and any amount of address space besides."""
 
     @property
     def name(self) -> str:
@@ -111,11 +113,12 @@ def _become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def set_limits(limits: dict, others: int | None) -> None:
+def set_limits(limits: dict, others: int | None, on_gpu: bool = False) -> None:
     """Sets the kernel's own limits; memory proper is watched from outside.
 
     `others` counts the threads that this user has already; None says that no other
-    process has this user id.
+    process has this user id. CUDA reserves addresses for all memory that there is, of
+    the machine and its cards, so that with a GPU they cannot be bounded.
     """
     threads = int(limits["threads"])
     if others is not None:
@@ -128,8 +131,8 @@ def set_limits(limits: dict, others: int | None) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: cpu,
         resource.RLIMIT_FSIZE: size,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_AS: ADDRESS_SPACE,
+        resource.RLIMIT_NOFILE: OPEN_FILES_GPU if on_gpu else OPEN_FILES,
+        resource.RLIMIT_AS: resource.RLIM_INFINITY if on_gpu else ADDRESS_SPACE,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
         resource.RLIMIT_SIGPENDING: SIGNALS,
@@ -139,7 +142,7 @@ def set_limits(limits: dict, others: int | None) -> None:
     for kind, value in table.items():
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY:
-            value = min(value, hard)
+            value = hard if value == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
 
 
@@ -181,14 +184,14 @@ def enter(plan: Plan, limits: dict, scratch: str | None, user: int | None) -> st
     if plan.namespaces:
         owner = os.getuid() if user is None else user
         group = os.getgid() if user is None else user
-        root.private_root(owner, group, limits["file_mb"])
+        root.private_root(owner, group, limits["file_mb"], plan.gpu)
         scratch = root.SCRATCH
-    set_limits(limits, others)
+    set_limits(limits, others, plan.gpu)
     drop_rights(user)
     if plan.landlock:
-        readable = ["/"] if plan.namespaces else root.landlock_paths()
-        landlock.restrict(readable, [scratch])
+        readable = ["/"] if plan.namespaces else root.landlock_paths(plan.gpu)
+        landlock.restrict(readable, [scratch], gpu.nodes() if plan.gpu else [])
     if plan.seccomp:
-        seccomp.restrict()
+        seccomp.restrict(plan.gpu)
     os.chdir(scratch)
     return scratch

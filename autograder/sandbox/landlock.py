@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+from collections.abc import Sequence
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # on every architecture
 _RULE_PATH_BENEATH = 1
@@ -43,8 +44,16 @@ def version() -> int:
     return max(0, found)
 
 
-def restrict(readable: list[str], writable: list[str]) -> None:
-    """Confines this process to reading and writing below the given paths."""
+def restrict(
+    readable: list[str], writable: list[str], driven: Sequence[str] = ()
+) -> None:
+    """Confines this process to reading and writing below the given paths.
+
+    Args:
+        readable: what may be read.
+        writable: what may be written.
+        driven: device files that may be given commands.
+    """
     abi = version()
     if abi < 1:
         raise OSError("this kernel has no Landlock")
@@ -58,6 +67,8 @@ def restrict(readable: list[str], writable: list[str]) -> None:
         _allow(ruleset, path, (READ_FILE | READ_DIR | WRITE) & handled)
     for device in ("/dev/null", "/dev/zero"):
         _allow(ruleset, device, (READ_FILE | WRITE_FILE) & handled)
+    for device in driven:
+        _allow(ruleset, device, (READ_FILE | WRITE_FILE | IOCTL_DEV) & handled)
     _call(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 

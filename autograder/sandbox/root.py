@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from autograder.sandbox import kernel, scratch
+from autograder.sandbox import gpu, kernel, scratch
 
 SCRATCH = "/scratch"
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
@@ -71,11 +71,16 @@ def _package() -> str:
     return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def private_root(owner: int, group: int, scratch_mb: float) -> None:
-    """Moves into a root that holds libraries and a scratch directory, no more."""
+def private_root(
+    owner: int, group: int, scratch_mb: float, on_gpu: bool = False
+) -> None:
+    """Moves into a root that holds libraries and a scratch directory, no more.
+
+    With a GPU it holds the driver's files too.
+    """
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    sources = {path: os.open(path, os.O_PATH) for path in _mounted()}
+    sources = {path: os.open(path, os.O_PATH) for path in _mounted(on_gpu)}
     facts = {name: _read(f"/proc/{name}") for name in ("cpuinfo", "meminfo")}
     # Any directory will do: it is covered in this namespace only, and what lies
     # below it was opened above.
@@ -106,9 +111,10 @@ def private_root(owner: int, group: int, scratch_mb: float) -> None:
         os.close(handle)
 
 
-def _mounted() -> list[str]:
+def _mounted(on_gpu: bool) -> list[str]:
     paths = [path for path in libraries() if not os.path.islink(path)]
-    return [*paths, *(device for device in DEVICES if os.path.exists(device))]
+    paths += [device for device in DEVICES if os.path.exists(device)]
+    return [*paths, *gpu.facts(), *gpu.nodes()] if on_gpu else paths
 
 
 def _bind(handle: int, path: str, root: str) -> None:
@@ -123,7 +129,7 @@ def _bind(handle: int, path: str, root: str) -> None:
     held = os.statvfs(target).f_flag
     flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_NOSUID
     flags |= held & (kernel.MS_NODEV | kernel.MS_NOEXEC)
-    flags |= 0 if path in DEVICES else kernel.MS_RDONLY
+    flags |= 0 if path.startswith("/dev/") else kernel.MS_RDONLY
     flags |= _access_time(held)
     kernel.mount(None, target, None, flags)
 
@@ -143,17 +149,18 @@ def _read(path: str) -> str:
 def _fake_proc(root: str, facts: dict[str, str]) -> None:
     """Lays out the files without which TensorFlow aborts; nothing of a real /proc."""
     own = Path(root, "proc", "self")
-    (own / "fd").mkdir(parents=True)
+    (own / "fd").mkdir(parents=True, exist_ok=True)
     (own / "exe").symlink_to(os.path.realpath(sys.executable))
     (own / "cmdline").write_bytes(b"python\0")
     for name, text in facts.items():
         (own.parent / name).write_text(text)
 
 
-def landlock_paths() -> list[str]:
+def landlock_paths(on_gpu: bool = False) -> list[str]:
     """Returns what may be read where there is no private root."""
     own = [f"/proc/self/{name}" for name in OWN_FACTS]
     facts = [*own, "/proc/cpuinfo", "/proc/meminfo"]
+    facts += gpu.facts() if on_gpu else []
     package = hidden_package()
     if package is None:
         return [*libraries(), *DEVICES, *facts]

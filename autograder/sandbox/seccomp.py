@@ -65,6 +65,9 @@ REFUSED = """
 # argument only, so that a list of bad ones could be passed by setting a high bit.
 FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1032, 1034)
 IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # size, bytes left, flags
+# A GPU's: (mask, what is left under it), the driver's own type `F` with any number, the
+# memory manager's below 128, and its two that open and close it.
+IOCTL_GPU = ((0xFF00, 0x4600), (0xFFFFFF80, 0), (0xFFFFFFFC, 0x30000000))
 PRCTL = (3, 15, 16, 21, 23, 39, 0x53564D41)  # questions, and names of threads, memory
 
 
@@ -104,8 +107,12 @@ def available() -> bool:
     return True
 
 
-def restrict() -> None:
-    """Filters the system calls of this process, for good."""
+def restrict(on_gpu: bool = False) -> None:
+    """Filters the system calls of this process, for good.
+
+    Args:
+        on_gpu: whether the commands of a GPU's driver may pass.
+    """
     library = _library()
     context = library.seccomp_init(_ERRNO | errno.ENOSYS)
     if not context:
@@ -124,6 +131,8 @@ def restrict() -> None:
     for name in REFUSED:
         rule(name, action=_ERRNO | errno.EPERM)
     _limited(rule)
+    for mask, left in IOCTL_GPU if on_gpu else ():
+        rule("ioctl", _Compare(1, _MASKED_EQ, mask, left))
     result = library.seccomp_load(context)
     library.seccomp_release(context)
     if result < 0:

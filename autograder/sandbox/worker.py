@@ -18,7 +18,7 @@ import types
 from typing import Any
 
 from autograder import answering
-from autograder.sandbox import wire
+from autograder.sandbox import gpu, wire
 
 SHELL_LINE = re.compile(r"^\s*(!|%(pip|conda|system|sx|cd|env)\b)")
 SHELL_CELL = re.compile(r"^\s*%%(bash|sh|script|system|sx|html|javascript|js)\b")
@@ -160,6 +160,7 @@ def stand_ins() -> None:
     face.__path__ = []
     # What notebooks are given to work with is no secret: it knows nothing of checks.
     face.datasets = sys.modules["autograder.datasets"]
+    face.given = sys.modules["autograder.given"]
     colab = types.ModuleType("google.colab")
     for name in ("drive", "files", "output", "userdata", "auth"):
         part = types.ModuleType(f"google.colab.{name}")
@@ -181,6 +182,14 @@ def stand_ins() -> None:
     sys.modules["autograder"] = face
 
 
+def claimed(memory_mb: float) -> dict[str, str]:
+    """Takes a GPU; returns where tensors will lie, and why it is not there."""
+    try:
+        return {"device": gpu.claim(memory_mb), "message": ""}
+    except Exception as error:
+        return {"device": gpu.NONE, "message": answering.describe(error)["message"]}
+
+
 def serve(sock: socket.socket, limits: dict) -> None:
     """Answers the grader's requests until it says goodbye or goes away."""
     # Taken now: a notebook may shadow or patch what the modules hold later.
@@ -194,7 +203,9 @@ def serve(sock: socket.socket, limits: dict) -> None:
             return
         if request["do"] == "bye":
             return
-        if request["do"] == "run":
+        if request["do"] == "claim":  # before a cell has run: it can be believed
+            reply = claimed(limits["gpu_memory_mb"])
+        elif request["do"] == "run":
             reply = [notebook.run(cell) for cell in request["cells"]]
         else:
             reply = answer(request["probe"], notebook.namespace)

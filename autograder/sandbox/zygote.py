@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from autograder.sandbox import cgroup, jail, kernel, scratch
+from autograder.sandbox import cgroup, gpu, jail, kernel, scratch
 
 POLL_SECONDS = 0.03
 REQUEST_BYTES = 64 * 1024
@@ -75,12 +75,11 @@ def preload() -> dict:
         "keras": keras.__version__,
         "backend": backend,
         "backend_version": module.__version__,
-        "device": "gpu" if os.environ.get("AUTOGRADER_DEVICE") == "gpu" else "cpu",
     }
 
 
 def guard() -> None:
-    """Raises where a fork would hang its child: another thread, or TensorFlow awake."""
+    """Raises where a fork would hang its child: another thread, TensorFlow, a GPU."""
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"the zygote has {threads} threads")
@@ -88,6 +87,8 @@ def guard() -> None:
     current = getattr(context, "_context", None)
     if current is not None and getattr(current, "_initialized", False):
         raise RuntimeError("TensorFlow has run an operation in the zygote")
+    if gpu.touched():
+        raise RuntimeError("the zygote has opened a GPU")
 
 
 def serve(control: socket.socket) -> None:
@@ -201,6 +202,7 @@ def _child(
             for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR"):
                 os.environ[name] = place
             os.environ["PATH"] = "/usr/bin:/bin"
+            os.environ.update(gpu.of_fork(request.get("gpu")))
             tempfile.tempdir = None  # cached in the zygote; AutoGraph writes there
             sys.path[:] = [path for path in sys.path if "site-packages" in path] + [
                 path for path in sys.path if path.startswith(sys.base_prefix)
