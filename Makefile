@@ -41,7 +41,7 @@ colab: $(STAMP)
 	AUTOGRADER_COLAB=1 $(BIN)/python -m pytest tests/colab -rs --capture=no
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/against_nbgrader.py
+	$(BIN)/python benchmarks/throughput.py
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

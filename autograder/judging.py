@@ -79,6 +79,16 @@ class Records:
     answers: Answers
     misconceptions: Sequence[Misconception] = ()
     device: str = "cpu"
+    _missed: dict[tuple[int, str], bool] = field(default_factory=dict, repr=False)
+
+    def missed(self, known: Misconception, probe: Probe) -> bool:
+        """Does a misconception answer this probe wrongly? Looked at once per class."""
+        key = id(known), probe.id  # several ways of a mistake have one name
+        if key not in self._missed:
+            theirs = known.answers[probe.id]
+            same = theirs is self.answers[probe.id]
+            self._missed[key] = not (same or _right(probe, theirs, self))
+        return self._missed[key]
 
     @classmethod
     def of(cls, tree: Mapping, exercise: str, device: str = "cpu") -> Records:
@@ -142,13 +152,7 @@ def judge(
         suspected: misconceptions met in earlier exercises; where two explain as
             much, the one that was met before is named.
     """
-    judgement = Judgement(exercise)
-    passed: set[str] = set()
-    for check in exercise.checks:
-        verdict = _judge_check(check, answers, records, passed)
-        judgement.verdicts.append(verdict)
-        if verdict.passed:
-            passed.add(check.id)
+    judgement = Judgement(exercise, verdicts_on(exercise, answers, records))
     if not judgement.passed:
         known = recognise(exercise, answers, records, suspected)
         judgement.misconception = known
@@ -158,6 +162,20 @@ def judge(
             and known.name in suspected
         )
     return judgement
+
+
+def verdicts_on(
+    exercise: Exercise, answers: Answers, records: Records
+) -> list[Verdict]:
+    """Returns a verdict per check; `judge` without a look for the mistake."""
+    verdicts: list[Verdict] = []
+    passed: set[str] = set()
+    for check in exercise.checks:
+        verdict = _judge_check(check, answers, records, passed)
+        verdicts.append(verdict)
+        if verdict.passed:
+            passed.add(check.id)
+    return verdicts
 
 
 def _judge_check(check, answers, records, passed) -> Verdict:
@@ -568,7 +586,7 @@ def _right(probe: Probe, answer: Answer | None, records: Records) -> bool:
 def _fit(candidate, exercise, wrong, answers, records) -> tuple[int, int] | None:
     """Returns how well a misconception fits; None where it is no candidate."""
     theirs = candidate.answers
-    also = {p.id for p in exercise.probes if not _right(p, theirs[p.id], records)}
+    also = {p.id for p in exercise.probes if records.missed(candidate, p)}
     found = {
         p.id: likeness(p, answers.get(p.id), theirs[p.id], records)
         for p in exercise.probes

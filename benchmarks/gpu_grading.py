@@ -72,10 +72,9 @@ def lay_out(course: Course, name: str, folder: Path) -> int:
         if cell.role == "exercise"
     }
     variants = read_variants(course, name)
-    class_ = [v for v in variants if v.right] + [v for v in variants if not v.right][
-        ::10
-    ]
-    for number, variant in enumerate(class_):
+    wrong = [v for v in variants if not v.right][::10]
+    handed_in = [v for v in variants if v.right] + wrong
+    for number, variant in enumerate(handed_in):
         sources = {**right, variant.exercise: complete(variant, right)}
         notebook = filled_notebook(course, name, sources)
         nbformat.write(notebook, folder / f"s{number:03d}_{name}.ipynb")

@@ -28,7 +28,7 @@ from traitlets import Bool
 from autograder.course import Course, CourseError, load_course
 from autograder.gradebook.database import opened, register, set_deadline
 from autograder.gradebook.manual import settle
-from autograder.gradebook.notebooks import autograded_notebook
+from autograder.gradebook.notebooks import autograded_notebook, pictures_for
 from autograder.gradebook.warm import WARM, found_by_folder
 from autograder.grading import written
 from autograder.grading.classroom import Outcome
@@ -136,7 +136,8 @@ class IsolatedExecute(NbGraderPreprocessor):
         for note in [result.message, *result.repairs, *result.flags]:
             if note:
                 self.log.warning("%s: %s", student, note)
-        return autograded_notebook(outcome, run.grader), resources
+        pictures = pictures_for(outcome, run.grader)
+        return autograded_notebook(outcome, run.grader, pictures), resources
 
 
 class SaveScores(SaveAutoGrades):

@@ -20,11 +20,11 @@ from autograder.gradebook.given import (
     read_given,
     with_given,
 )
-from autograder.gradebook.notebooks import autograded_notebook
+from autograder.gradebook.notebooks import autograded_notebook, pictures_for
 from autograder.grading.classroom import Grader, Outcome, Workplace
 from autograder.grading.collect import Collected
 from autograder.reports.class_page import class_page
-from autograder.reports.feedback import feedback_page, pictures_of
+from autograder.reports.feedback import feedback_page
 from autograder.reports.similarity import similar_code
 from autograder.results import Alike, ClassResult
 
@@ -43,7 +43,7 @@ def hand_back_one(
         outcome: the student's.
         given: what `read_given` returned: people's points and words.
     """
-    paper, place = grader.paper, grader.workplace
+    place = grader.workplace
     student = gradebook_id(outcome.graded.result.student)
     result = with_given(outcome.graded.result, given.get(student))
     files = (
@@ -57,18 +57,17 @@ def hand_back_one(
     sources: dict[str, str] = {}
     if outcome.rebuilt is not None:
         sources = outcome.rebuilt.sources
+    pictures = pictures_for(outcome, grader)
     if result.status != "missing":
-        text = nbformat.writes(autograded_notebook(outcome, grader))
+        text = nbformat.writes(autograded_notebook(outcome, grader, pictures))
         records.write_text(place.autograded(student, grader.assignment), text)
     page = feedback_page(
         result,
-        paper.exercises,
+        grader.paper.exercises,
         course_title=course.title,
         assignment_title=course.assignment(grader.assignment).title,
         sources=sources,
-        pictures=pictures_of(
-            paper.public, outcome.graded.answers, paper.public_records
-        ),
+        pictures=pictures,
     )
     records.write_text(files[0], page)
     if outcome.key:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -22,14 +23,27 @@ from autograder.student.display import GREEN, GREY, RED
 MARKS = {True: "✓", False: "✗"}
 
 
-def autograded_notebook(outcome: Outcome, grader: Grader) -> NotebookNode:
-    """Returns what nbgrader shows of a submission; the bare release if unreadable."""
-    paper, graded = grader.paper, outcome.graded
+def pictures_for(outcome: Outcome, grader: Grader) -> dict[tuple[str, str], Picture]:
+    """Returns the wrong numbers of a submission, drawn; see `pictures_of`."""
+    paper = grader.paper
+    return pictures_of(paper.public, outcome.graded.answers, paper.public_records)
+
+
+def autograded_notebook(
+    outcome: Outcome, grader: Grader, pictures: Mapping[tuple[str, str], Picture]
+) -> NotebookNode:
+    """Returns what nbgrader shows of a submission; the bare release if unreadable.
+
+    Args:
+        outcome: the submission's.
+        grader: who graded.
+        pictures: what `pictures_for` returned.
+    """
     return autograded(
         outcome.rebuilt.notebook if outcome.rebuilt else grader.release,
-        graded.result,
-        graded.cells,
-        pictures_of(paper.public, graded.answers, paper.public_records),
+        outcome.graded.result,
+        outcome.graded.cells,
+        pictures,
     )
 
 
@@ -138,13 +152,17 @@ max-width:46em">
 </div>"""
 
 
+@functools.lru_cache
+def _template():
+    return templates().from_string(CARD)
+
+
 def _card(exercise: ExerciseResult, listed: list[CheckResult]) -> str:
     full = exercise.score >= exercise.max_score
     tried = any(not check.skipped for check in listed)
     color = GREEN if full else RED if tried else GREY
     checks = [(check, _mark(check), _shade(check)) for check in listed]
-    card = templates().from_string(CARD)
-    return card.render(color=color, e=exercise, checks=checks)
+    return _template().render(color=color, e=exercise, checks=checks)
 
 
 def _shade(check: CheckResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from autograder.grading.mending import (
 
 FENCE = re.compile(r"```(?:python|py)?\s*\n(.*?)```", re.DOTALL)
 DEFINITION = re.compile(r"^(?:async\s+def|def|class)\s+(\w+)", re.MULTILINE)
+UNCOUNTED = ("decorator_list", "returns")
 MADE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -45,7 +46,7 @@ class Theirs:
         self.number, self.cell = number, cell
         self.code, self.notes = (code, []) if code is not None else _code(cell)
         self.tree = parse(as_python(self.code))
-        self.definitions = list(definitions(self.code))
+        self.definitions = _defined(self.tree, self.code)
         # Code that stands in text counts only where it defines what is asked.
         self.runs = cell.cell_type == "code" and bool(self.code.strip())
 
@@ -161,7 +162,12 @@ def definitions(code: str, loose: bool = True) -> list[Definition]:
         code: a cell's.
         loose: whether to search code that does not parse by its words.
     """
-    tree = parse(as_python(code))
+    return _defined(parse(as_python(code)), code, loose)
+
+
+def _defined(
+    tree: ast.Module | None, code: str, loose: bool = True
+) -> list[Definition]:
     if tree is None:
         names = DEFINITION.findall(code) if loose else []
         return [Definition(name, True) for name in names]
@@ -203,18 +209,33 @@ def _stored(node: ast.AST) -> set[str]:
 
 def shape_of(node: ast.AST) -> str:
     """Returns a definition as text in which names, docstrings, hints do not count."""
-    node = deepcopy(node)
-    for part in ast.walk(node):
-        if isinstance(part, MADE):
-            part.decorator_list = []
-            part.body = _undocumented(part.body)
-        if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            part.returns = None
-        if isinstance(part, ast.arg):
-            part.annotation = None
-        if isinstance(part, ast.Raise) and _not_written(part):
-            part.exc = None
-    return ast.dump(node)
+    parts: list[str] = []
+    _spell(node, parts.append)
+    return "".join(parts)
+
+
+def _spell(node: ast.AST, write: Callable[[str], None]) -> None:
+    write(f"{type(node).__name__}(")
+    for name, value in ast.iter_fields(node):
+        if name in UNCOUNTED or _says_more(node, name):
+            continue
+        if name == "body" and isinstance(node, MADE):
+            value = _undocumented(value)
+        write(f"{name}=")
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, ast.AST):
+                _spell(one, write)
+            else:
+                write(f"{one!r}")
+            write(",")
+    write(")")
+
+
+def _says_more(node: ast.AST, name: str) -> bool:
+    """Is it an argument's hint, or the words of a starter's NotImplementedError?"""
+    if isinstance(node, ast.arg):
+        return name == "annotation"
+    return name == "exc" and isinstance(node, ast.Raise) and _not_written(node)
 
 
 def takes(node: ast.AST) -> list[str]:

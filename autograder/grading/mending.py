@@ -35,6 +35,7 @@ LOOKALIKES = str.maketrans(
         "\u2029": "\n",
     }
 )
+LONG = 20_000  # letters; a tree takes a hundred times its code's memory
 BLOCKS_LIMIT, BLOCK_REACH = 400, 25
 BLOCK = re.compile(r"^(?=[^\s#)\]}\"'])(?!else|elif|except|finally)", re.MULTILINE)
 
@@ -54,7 +55,12 @@ def as_python(source: str) -> str:
 
 
 def parse(source: str) -> ast.Module | None:
-    """Returns Python's syntax tree, or None."""
+    """Returns Python's syntax tree, or None; nobody changes it, for others have it."""
+    return (_parsed if len(source) < LONG else _parsed.__wrapped__)(source)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(source: str) -> ast.Module | None:
     try:
         return syntax_tree(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

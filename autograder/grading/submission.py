@@ -25,6 +25,7 @@ from autograder.judging import (
     Verdict,
     judge,
     tell_error,
+    verdicts_on,
 )
 from autograder.results import (
     CheckResult,
@@ -230,7 +231,7 @@ def _public(sandbox, rebuilt, asked, paper, said: Conversation) -> None:
         answers = said.answers.get(exercise.id)
         if exercise.id in said.lost or said.stopped or not answers:
             continue
-        verdicts = judge(exercise, answers, paper.records[exercise.id]).verdicts
+        verdicts = verdicts_on(exercise, answers, paper.records[exercise.id])
         wrong = {v.check.id for v in verdicts if not v.passed and not v.skipped}
         if wrong and verdicts[0].passed:
             failed[exercise.id] = wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ WINDOW = (40, 60)  # rows and columns that can still be told apart
 BAD = "#d1495b"
 MIDDLE = "#808080"
 LARGE, SMALL = 11, 9  # points, so that a phone shows them
+# Inches: where panels begin, their sides, the space below, that of a scale's numbers.
+LEFTS, SIDE, FOOT, SCALE, HEIGHT = (0.4, 2.35, 5.0), 1.55, 0.45, 0.8, 2.6
 PETALS = 6
 PALETTE = ((68, 57, 131), (42, 120, 142), (53, 183, 121), (253, 231, 37))
 
@@ -50,39 +53,119 @@ def _compare(expected, own, title: str, clear: bool) -> bytes:
     from matplotlib.figure import Figure
 
     panels, caption = _panels(expected, own)
-    figure = Figure(figsize=(2.1 * len(panels) + 0.6, 2.6), layout="constrained")
-    axes = list(figure.subplots(1, len(panels)))
+    wide = LEFTS[len(panels) - 1] + SIDE + SCALE
+    figure = Figure(figsize=(wide, HEIGHT))
+    # One canvas in inches: axes with ticks of their own take three times as long, and
+    # a class has hundreds of pictures.
+    canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(0, HEIGHT))
+    canvas.axis("off")
+    canvas.set_autoscale_on(False)
+    draw = _Drawing(canvas, MIDDLE if clear else "black")
     low, high = _range(panels[:2])
-    images = [
-        _draw(axis, panel, "viridis", low, high)
-        for axis, panel in zip(axes[:2], panels[:2], strict=True)
-    ]
-    bars = [(image, axes[:2]) for image in images if image][:1]
+    scales = [("viridis", low, high)] * 2
     if len(panels) == 3:
         top = max(-_range(panels[2:])[0], _range(panels[2:])[1], 1e-12)
-        bars.append((_draw(axes[2], panels[2], "PuOr", -top, top), axes[2:]))
-    for image, beside in bars:
-        bar = figure.colorbar(image, ax=beside, shrink=0.8, aspect=16, pad=0.03)
-        bar.ax.tick_params(labelsize=SMALL, length=2)
-        bar.outline.set_visible(False)
+        scales.append(("PuOr", -top, top))
+    for left, panel, scale in zip(LEFTS, panels, scales, strict=False):
+        draw.panel(left, panel, *scale)
+    for number in range(1, len(panels)):
+        if any(panel.values.size for panel in panels):
+            draw.scale(LEFTS[number] + SIDE + 0.1, *scales[number])
     named = f"{title} ({caption})" if caption else title
-    figure.suptitle(named, x=0.01, ha="left", fontsize=LARGE)
-    if clear:
-        _grey(figure)
+    draw.text(0.06, HEIGHT - 0.06, named, LARGE, ha="left", va="top")
     data = io.BytesIO()
     figure.savefig(data, format="png", facecolor="none" if clear else "white", dpi=130)
     return data.getvalue()
 
 
-def _grey(figure) -> None:
-    """Gives text and ticks a colour that stands out from white and from black."""
-    from matplotlib.text import Text
+@dataclass(frozen=True)
+class _Drawing:
+    """Draws on a canvas in inches."""
 
-    for text in figure.findobj(Text):
-        if text.get_color() != "white":  # in a cell
-            text.set_color(MIDDLE)
-    for axis in figure.axes:
-        axis.tick_params(color=MIDDLE, labelcolor=MIDDLE)
+    canvas: Any
+    color: str
+
+    def text(self, x: float, y: float, text: str, size: float, **how: str) -> None:
+        how = {"color": self.color, "ha": "center", "va": "center"} | how
+        self.canvas.text(x, y, text, fontsize=size, parse_math=False, **how)
+
+    def panel(self, left: float, panel: Panel, colors: str, low, high) -> None:
+        """Draws one heat map with its name, rows and columns."""
+        import matplotlib
+
+        middle, name = left + SIDE / 2, panel.name
+        if not panel.values.size:
+            self.text(middle, FOOT + SIDE + 0.14, name, LARGE)
+            self.text(middle, FOOT + SIDE / 2, "no values", SMALL)
+            return
+        rows, columns = panel.values.shape
+        ratio = rows / columns if 0.25 <= rows / columns <= 4 else 1.0
+        width, height = SIDE * min(1 / ratio, 1), SIDE * min(ratio, 1)
+        x, y = middle - width / 2, FOOT + (SIDE - height) / 2
+        self.canvas.imshow(
+            np.where(np.isfinite(panel.values), panel.values, np.nan),
+            cmap=matplotlib.colormaps[colors].with_extremes(bad=BAD),
+            vmin=low,
+            vmax=high,
+            extent=(x, x + width, y, y + height),
+            aspect="auto",
+            interpolation="nearest",
+        )
+        self.text(middle, y + height + 0.14, name, LARGE)
+        top, first = panel.corner
+        for number in _numbers(first, columns):
+            place = x + (number - first + 0.5) * width / columns
+            self.text(place, y - 0.06, str(number), SMALL, va="top")
+        for number in _numbers(top, rows):
+            place = y + height - (number - top + 0.5) * height / rows
+            self.text(x - 0.06, place, str(number), SMALL, ha="right")
+        self.bad(panel, x, y + height, width / columns, height / rows)
+
+    def bad(self, panel: Panel, x: float, y: float, wide: float, high: float) -> None:
+        """Writes NaN and infinities into their cells, where there is room."""
+        bad = np.argwhere(~np.isfinite(panel.values))
+        if not len(bad):
+            return
+        rows, columns = panel.values.shape
+        middle, below = x + wide * columns / 2, y - high * rows - 0.34
+        self.text(middle, below, "red: NaN or infinite", 7)
+        if max(rows, columns) > 10:
+            return
+        for row, column in bad:
+            value = panel.values[row, column]
+            text = "NaN" if np.isnan(value) else "∞" if value > 0 else "−∞"
+            place = x + (column + 0.5) * wide, y - (row + 0.5) * high
+            self.text(*place, text, 6, color="white")
+
+    def scale(self, left: float, colors: str, low: float, high: float) -> None:
+        """Draws what the colours mean."""
+        from matplotlib.ticker import MaxNLocator
+
+        high = high if high > low else low + 1e-12
+        self.canvas.imshow(
+            np.linspace(high, low, 128)[:, None],
+            cmap=colors,
+            extent=(left, left + 0.09, FOOT, FOOT + SIDE),
+            aspect="auto",
+        )
+        for number in MaxNLocator(5).tick_values(low, high):
+            share = (number - low) / (high - low)
+            if -1e-6 <= share <= 1 + 1e-6:
+                number = 0.0 if abs(number) < 1e-9 * (high - low) else number
+                told = f"{number:.5g}".replace("-", "−")
+                self.text(left + 0.14, FOOT + share * SIDE, told, SMALL, ha="left")
+
+
+def _numbers(first: int, count: int) -> list[int]:
+    """Returns the rows or columns to number: at most six, at equal distances."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = MaxNLocator(5, integer=True, min_n_ticks=1)
+    return [
+        int(n)
+        for n in ticks.tick_values(first, first + count - 1)
+        if first <= n < first + count
+    ]
 
 
 def rosettes(arrays: Sequence[np.ndarray], size: int = 144) -> bytes:
@@ -191,49 +274,6 @@ def _first(array: np.ndarray) -> np.ndarray:
     while array.ndim > 2:
         array = array[0] if len(array) else np.zeros(array.shape[1:])
     return array[: WINDOW[0], : WINDOW[1]]
-
-
-def _draw(axis, panel: Panel, colors: str, low: float, high: float):
-    """Draws one heat map; returns its image, or None where there is nothing in it."""
-    import matplotlib
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_title(panel.name, fontsize=LARGE)
-    axis.spines[:].set_visible(False)
-    if not panel.values.size:
-        axis.set(xticks=[], yticks=[], xlabel="no values")
-        return None
-    shades = matplotlib.colormaps[colors].with_extremes(bad=BAD)
-    values, (top, left) = panel.values, panel.corner
-    rows, columns = values.shape
-    image = axis.imshow(
-        np.where(np.isfinite(values), values, np.nan),
-        cmap=shades,
-        vmin=low,
-        vmax=high,
-        extent=(left - 0.5, left + columns - 0.5, top + rows - 0.5, top - 0.5),
-        aspect="equal" if 0.25 <= rows / columns <= 4 else "auto",
-    )
-    for side in (axis.xaxis, axis.yaxis):
-        side.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    axis.tick_params(labelsize=SMALL, length=2)
-    _name_bad(axis, panel)
-    return image
-
-
-def _name_bad(axis, panel: Panel) -> None:
-    """Writes NaN and infinities into their cells, where there is room."""
-    bad = np.argwhere(~np.isfinite(panel.values))
-    if not len(bad):
-        return
-    axis.set_xlabel("red: NaN or infinite", fontsize=7)
-    if max(panel.values.shape) > 10:
-        return
-    for row, column in bad:
-        value = panel.values[row, column]
-        text = "NaN" if np.isnan(value) else "∞" if value > 0 else "−∞"
-        place = (column + panel.corner[1], row + panel.corner[0])
-        axis.annotate(text, place, color="white", fontsize=6, ha="center", va="center")
 
 
 def _range(panels: list[Panel]) -> tuple[float, float]:

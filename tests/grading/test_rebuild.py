@@ -281,6 +281,15 @@ def test_the_last_definition_counts(filled, release):
     assert any("2 cells" in repair for repair in rebuilt.repairs)
 
 
+def test_only_what_follows_a_definition_takes_its_name(filled, release):
+    cell = filled.cells[find(filled, "attention")]
+    before = f"attention = None\n\n{cell.source}"
+    for source, taken in ((before, False), (f"{before}\n\nattention = 7", True)):
+        cell.source = source
+        repairs = rebuild(filled, release, NAMES).repairs
+        assert any("defined again" in told for told in repairs) == taken
+
+
 @pytest.mark.parametrize(
     "code, names",
     [
