@@ -178,8 +178,6 @@ def lay_out(root: Path, name: str, each: int) -> None:
                 cell.source = sources.get(grade_id(cell), cell.source)
             copy.cells[0].source += f"\n\nSubmission {number}."
             write(copy, folder, name)
-    first = root / "one" / "s00"
-    shutil.copytree(root / "submitted" / "s00", first)
 
 
 def arguments_of(cell) -> str:
@@ -349,9 +347,11 @@ def grade_ours(root: Path, name: str, jobs: int) -> dict:
     from autograder.grading.collect import collect
     from autograder.sandbox.host import Sandbox
 
-    course, out = load_course(), root / f"out-{jobs}"
-    shutil.rmtree(out, ignore_errors=True)
+    course, out = load_course(), root / "out"
     place = Workplace(out)
+    for made in (place.private / "results", place.private / "pages", place.gradebook):
+        shutil.rmtree(made, ignore_errors=True)
+        made.unlink(missing_ok=True)
     start = time.perf_counter()
     with Sandbox(course.limits) as sandbox:
         began = time.perf_counter()
@@ -402,8 +402,10 @@ def report(runs: dict, names: list[str], each: int) -> None:
         ratios = [b / t for b, t in zip(base, times, strict=True)]
         peak = max(run["peak_mb"] for name in names for run in runs[name, way])
         told = [run["result"] for name in names for run in runs[name, way]]
-        fixed = [t.get("fixed", 0) + t.get("records", 0) for t in told if "fixed" in t]
-        whole = statistics.median(times) + (statistics.mean(fixed or [0]) / CLASS)
+        starts = [t["fixed"] for t in told if "fixed" in t]
+        known = [records_of(runs, name) for name in names] if starts else [0]
+        fixed = statistics.mean(starts or [0]) + statistics.mean(known)
+        whole = statistics.median(times) + fixed / CLASS
         print(
             f"| {way} | {span(times, 2)} | {span(ratios, 1)} | {peak:.0f} | "
             f"{statistics.median(base) / whole:.1f} |"
@@ -416,10 +418,8 @@ def report(runs: dict, names: list[str], each: int) -> None:
             for way in WAYS
         ]
         ours = [run["result"] for run in runs[name, WAYS[3]]]
-        cells += [
-            f"{statistics.median(o[key] for o in ours):.1f}"
-            for key in ("fixed", "records")
-        ]
+        cells.append(f"{statistics.median(o['fixed'] for o in ours):.1f}")
+        cells.append(f"{records_of(runs, name):.1f}")
         print(f"| `{name}` | {' | '.join(cells)} |")
     phases = defaultdict(float)
     for name in names:
@@ -428,6 +428,12 @@ def report(runs: dict, names: list[str], each: int) -> None:
                 phases[phase] += seconds / (count * rounds)
     told = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases.items())
     print(f"\nOurs, one worker, a submission: {told}; the rest is pages and gradebook.")
+
+
+def records_of(runs: dict, name: str) -> float:
+    """Returns what the reference's answers took: the first time, then they are kept."""
+    told = [run["result"] for way in WAYS[2:] for run in runs[name, way]]
+    return max(one["records"] for one in told)
 
 
 def total(runs: dict, names: list[str], way: str, number: int) -> float:
