@@ -61,12 +61,12 @@ class MultiHeadAttention(keras.layers.Layer):
         value_shape = value_shape or query_shape
         key_shape = key_shape or value_shape
         self._inner().build(query_shape, value_shape, key_shape)
-        units = self.num_heads * self.key_dim
-        self.query = self._dense("query", units, query_shape)
-        self.key = self._dense("key", units, key_shape)
-        self.value = self._dense("value", units, value_shape)
+        width = self.num_heads * self.key_dim
+        self.query = self._dense("query", width, query_shape)
+        self.key = self._dense("key", width, key_shape)
+        self.value = self._dense("value", width, value_shape)
         self.attention_output = self._dense(
-            "attention_output", query_shape[-1], (None, None, units)
+            "attention_output", query_shape[-1], (None, None, width)
         )
         self.built = True
 

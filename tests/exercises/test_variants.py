@@ -154,7 +154,8 @@ def test_right_layers_pass_keras_own_layer_test(assignment, name, construct, cal
             expected_output_shape=shape,
             expected_num_trainable_weights=len(reference.weights),
             expected_num_non_trainable_weights=0,
-            expected_num_seed_generators=0,
+            # A block may draw its dropout by itself, and keep a generator for that.
+            expected_num_seed_generators=None if assignment in SLOW else 0,
             expected_num_losses=0,
             # Variants register under one name, and the last would win.
             custom_objects={keras.saving.get_registered_name(layer): layer},
