@@ -66,6 +66,7 @@ class Cluster:
             self.close()
             raise
         self._lock, self._busy = threading.Lock(), Counter()
+        self._freed = threading.Event()
         self._alive, self._looked = self._slots(), time.monotonic()
 
     def _begin(self, address: str, minimum: str | None) -> None:
@@ -126,20 +127,30 @@ class Cluster:
             raise
 
     def _place(self) -> str:
+        """Waits for a worker with a free thread.
+
+        Behind another session's endless question, on a worker that is left alone, a
+        student's own would run out of time.
+        """
         ends = time.monotonic() + PATIENCE
         while time.monotonic() < ends:
             alive = self.alive()
             with self._lock:
-                if alive:
-                    place = min(alive, key=lambda a: self._busy[a] / alive[a])
+                free = [a for a in alive if self._busy[a] < alive[a]]
+                if free:
+                    place = min(free, key=lambda a: self._busy[a] / alive[a])
                     self._busy[place] += 1
                     return place
-            time.sleep(LOOK)
+            if alive:  # what is at work there comes to an end
+                ends = time.monotonic() + PATIENCE
+            self._freed.wait(LOOK)
+            self._freed.clear()
         raise SessionLost("lost", "No worker is left; grade it again.")
 
     def free(self, place: str) -> None:
         with self._lock:
             self._busy[place] -= 1
+        self._freed.set()
 
     def alive(self) -> dict[str, int]:
         """Returns the workers and their threads, as of a moment ago."""

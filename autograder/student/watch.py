@@ -29,9 +29,9 @@ def watch(attention: Any, run: Callable[[], Any]) -> np.ndarray:
     original = attention.call
 
     def call(*args, return_attention_scores=False, **kwargs):
-        output, scores = original(*args, return_attention_scores=True, **kwargs)
-        seen.append(scores)
-        return (output, scores) if return_attention_scores else output
+        both = original(*args, return_attention_scores=True, **kwargs)
+        seen.append(both[1])
+        return both if return_attention_scores else both[0]
 
     attention.call = call
     try:
