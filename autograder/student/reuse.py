@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def needs(*written: Any) -> None:
         Unfinished: one of them does not pass its check.
     """
     named = {getattr(thing, "__name__", ""): thing for thing in written}
-    for exercise in (e for a in exercises.names() for e in exercises.load(a)):
+    for _, exercise in _every():
         if not exercise.names or not named.keys() >= set(exercise.names):
             continue
         own = tuple(named[name] for name in exercise.names)
@@ -76,8 +77,7 @@ def earlier(name: str, fallback: Any, folder: Path | str = ".") -> Any:
 
 def _find(name: str, folder: Path) -> tuple[Any, str]:
     """Returns the object and its notebook's name, or None and the reason."""
-    known = [(a, e) for a in exercises.names() for e in exercises.load(a)]
-    match = next(((a, e) for a, e in known if name in e.names), None)
+    match = next(((a, e) for a, e in _every() if name in e.names), None)
     if match is None:
         return None, "no assignment asks for it"
     assignment, exercise = match
@@ -92,6 +92,11 @@ def _find(name: str, folder: Path) -> tuple[Any, str]:
     if not passes:
         return None, f"yours in {path.name} does not pass its checks yet"
     return namespace[name], path.name
+
+
+def _every() -> Iterator[tuple[str, Exercise]]:
+    """Yields every exercise of the course with its assignment."""
+    return ((a, e) for a in exercises.names() for e in exercises.load(a))
 
 
 def _notebook(assignment: str, folder: Path) -> Path | None:

@@ -25,6 +25,8 @@ def watch(attention: Any, run: Callable[[], Any]) -> np.ndarray:
     Raises:
         ValueError: the layer was not called meanwhile.
     """
+    import keras
+
     seen: list[Any] = []
     original = attention.call
 
@@ -42,10 +44,4 @@ def watch(attention: Any, run: Callable[[], Any]) -> np.ndarray:
         raise ValueError(
             f"{attention.name} was not called; does the model hold this very layer?"
         )
-    return _array(seen[-1])
-
-
-def _array(scores: Any) -> np.ndarray:
-    from keras import ops
-
-    return ops.convert_to_numpy(scores)
+    return keras.ops.convert_to_numpy(seen[-1])
