@@ -226,6 +226,7 @@ class Sandbox:
             "KERAS_BACKEND": "tensorflow",
             "MPLBACKEND": "agg",
             "MPLCONFIGDIR": "/nonexistent",
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # fewer pages to fork
             "HOME": "/nonexistent",
             "AUTOGRADER_DEVICE": self.device,
             "CUDA_VISIBLE_DEVICES": "-1",  # a fork that may use one has its own

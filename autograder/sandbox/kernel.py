@@ -15,6 +15,8 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP = 1, 4, 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
+BPF_INSTRUCTION_BYTES = 8
 CAP_SETGID, CAP_SETUID, CAP_SETPCAP, CAP_SYS_ADMIN = 6, 7, 8, 21
 LAST_CAPABILITY = 63
 
@@ -63,11 +65,21 @@ def pivot_here() -> None:
     os.chdir("/")
 
 
-def control(option: int, value: int = 0) -> None:
+def control(option: int, *values: int) -> None:
     """prctl(2)."""
-    zero = ctypes.c_ulong(0)
-    result = _libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero)
+    arguments = (ctypes.c_ulong * 4)(*values)
+    result = _libc.prctl(option, *map(ctypes.c_ulong, arguments))
     _checked(result, "prctl")
+
+
+class _Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+def filter_calls(program: bytes) -> None:
+    """Has the kernel ask a BPF program about every system call of this process."""
+    given = _Program(len(program) // BPF_INSTRUCTION_BYTES, program)
+    control(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(given))
 
 
 class _Header(ctypes.Structure):

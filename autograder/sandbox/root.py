@@ -6,6 +6,7 @@ namespaces), `landlock_paths` names it to Landlock (without).
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
@@ -36,8 +37,12 @@ OF_PREFIX = ("lib", "lib32", "lib64", "share", "pyvenv.cfg")
 OWN_FACTS = ("cmdline", "maps", "stat", "statm", "status")
 
 
-def libraries() -> list[str]:
-    """Returns what a notebook reads: the interpreter, its packages, the system's."""
+@functools.cache
+def libraries() -> tuple[str, ...]:
+    """Returns what a notebook reads: the interpreter, its packages, the system's.
+
+    Looked up once: the zygote's forks know it from before.
+    """
     found = [*SYSTEM, os.path.realpath(sys.executable)]
     for prefix in {sys.prefix, sys.base_prefix, sys.exec_prefix}:
         found += [os.path.join(prefix, name) for name in OF_PREFIX]
@@ -48,7 +53,7 @@ def libraries() -> list[str]:
         inside = any(path.startswith(k + "/") for k in keep if not os.path.islink(k))
         if os.path.exists(path) and not inside:
             keep.append(path)
-    return keep
+    return tuple(keep)
 
 
 def exposed(secrets: list[str]) -> str | None:
@@ -60,6 +65,7 @@ def exposed(secrets: list[str]) -> str | None:
     return None
 
 
+@functools.cache
 def hidden_package() -> str | None:
     """Returns this package's folder where it lies among the libraries, as a wheel."""
     package = _package()

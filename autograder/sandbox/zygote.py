@@ -13,6 +13,7 @@ every fork.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -22,7 +23,16 @@ import sys
 import tempfile
 import time
 
-from autograder.sandbox import cgroup, gpu, jail, kernel, scratch
+from autograder.sandbox import (
+    cgroup,
+    gpu,
+    jail,
+    kernel,
+    root,
+    scratch,
+    seccomp,
+    thrift,
+)
 
 POLL_SECONDS = 0.03
 REQUEST_BYTES = 64 * 1024
@@ -64,12 +74,18 @@ def preload() -> dict:
     if backend == "tensorflow":
         # Loaded lazily otherwise, in the middle of a student's first `fit`.
         importlib.import_module("tensorflow.python.autograph.pyct.loader")
+        thrift.share_variable_kernels()
     from autograder.datasets import registry
     from autograder.sandbox.worker import shell
 
     with contextlib.suppress(registry.DatasetError):  # a course may have no data
         registry.hold()  # a notebook may load what it was given, and sees no disk
     shell()
+    root.hidden_package()
+    with contextlib.suppress(OSError):
+        seccomp.program(1)
+    gc.collect()
+    gc.freeze()  # or a fork's collector would touch, and so copy, all of it
     return {
         "python": sys.version.split()[0],
         "keras": keras.__version__,
@@ -149,8 +165,7 @@ def _monitor(request: dict, handles: list[int]) -> None:
         child = os.fork()
         if child == 0:
             os.close(opened)
-            os.read(gate, 1)  # waits to be in its control group
-            _child(request, plan, user, (wire, output, tell), place)
+            _child(request, plan, user, (wire, output, tell, gate), place)
         if group is not None:
             group.add(child)
         for handle in (wire, output, gate, opened, tell):
@@ -176,6 +191,7 @@ def _monitor(request: dict, handles: list[int]) -> None:
             group.remove()
         with contextlib.suppress(OSError):
             os.write(status, json.dumps(report).encode())
+            os.close(status)  # the grader need not wait for this process's own end
         os._exit(0)
 
 
@@ -183,20 +199,19 @@ def _child(
     request: dict,
     plan: jail.Plan,
     user: int | None,
-    handles: tuple[int, int, int],
+    handles: tuple[int, int, int, int],
     place: str | None,
 ):
     """Jails itself and serves. Never returns."""
     # Out of the way first: their places are about to be taken.
-    wire, output, tell = (os.dup2(h, 200 + i) for i, h in enumerate(handles))
+    wire, output, tell, gate = (os.dup2(h, 200 + i) for i, h in enumerate(handles))
     try:
         null = os.open("/dev/null", os.O_RDONLY)
         for target, source in ((0, null), (1, output), (2, output), (3, wire)):
             os.dup2(source, target)
-        os.dup2(tell, 4)
-        tell = 4
+        tell, gate = os.dup2(tell, 4), os.dup2(gate, 5)
         if not plan.bare:
-            os.closerange(5, max(4096, os.sysconf("SC_OPEN_MAX")))
+            os.closerange(6, max(4096, os.sysconf("SC_OPEN_MAX")))
             os.environ.clear()
             place = jail.enter(plan, request["limits"], place, user)
             for name in ("HOME", "TMPDIR", "MPLCONFIGDIR", "KERAS_HOME", "IPYTHONDIR"):
@@ -209,6 +224,10 @@ def _child(
             ]
         from autograder.sandbox import worker
 
+        # The kernel takes its time to move a process to another control group, so the
+        # walls went up meanwhile; no student's line runs before it is there.
+        os.read(gate, 1)
+        os.close(gate)
         os.write(tell, JAILED)
         os.close(tell)
         worker.serve(socket.socket(fileno=3), request["limits"])
@@ -227,11 +246,12 @@ def _watch(child: int, status: int, limits: dict, place: str | None) -> dict:
     start = time.monotonic()
     peak, reason = 0.0, "exited"
     baseline = None
+    end = os.pidfd_open(child)
     while True:
         done, code, usage = os.wait4(child, os.WNOHANG)
         if done:
             break
-        if select.select([status], [], [], POLL_SECONDS)[0]:
+        if status in select.select([status, end], [], [], POLL_SECONDS)[0]:
             reason = "cancelled"
             _kill(child)
             continue

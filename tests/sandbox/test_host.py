@@ -236,6 +236,7 @@ def test_the_zygote_may_die_and_nothing_else_is_lost(early):
             else:  # the monitor and its child need no zygote
                 told = session.run([{"id": "x", "source": "y", "seconds": 9}])
                 assert told[0]["ok"]
+        sandbox._process.wait(9)  # what is sent to a dying one is lost, and sent again
         assert run(sandbox, "1")["error"] is None
 
 
