@@ -11,10 +11,13 @@ many, and in addition names mistakes, writes two pages for each student and fill
 gradebook; all that is in its time. At the end it is counted for how many exercises the
 verdicts agree.
 
-What is fixed per run (the start of the worker, the reference's answers, which are kept
-for the next run) is told apart, and in the last column spread over 300 submissions.
+Both gradebooks are there, and know the assignment, before the clock starts. What is
+fixed per run (the start of the worker, the reference's answers, which are kept for the
+next run) is told apart, and in the last column spread over 300 submissions. The other
+two take a notebook after the other, each with a kernel of its own, at the same cost
+whatever comes before: they grade the first six of the class, which are of all kinds.
 
-    python benchmarks/throughput.py [--each 6] [--rounds 2] [--only NAME] [--otter DIR]
+    python benchmarks/throughput.py [--each 24] [--rounds 2] [--only NAME] [--otter DIR]
 """
 
 from __future__ import annotations
@@ -41,12 +44,15 @@ from autograder import exercises
 from autograder.authoring.source import read_solution, read_variants
 from autograder.course import load_course
 from autograder.demo import complete
+from autograder.gradebook.database import register
 from autograder.grading.cells import grade_id
 from autograder.nbgrading import tools_on_path
 
 HERE = Path(__file__).resolve()
+KINDS = 6  # of submissions, in turn; the others grade one of each
 CLASS = 300  # submissions over which what is fixed is spread
 WAYS = ("nbgrader autograde", "otter run", "ours, 1 worker", "ours, all cores")
+GRADEBOOK = "empty.db"  # which knows the assignment and nobody's points
 SLOW = "\n\ntotal = 0\nfor number in range(20_000_000):\n    total += number\n"
 BROKEN = "\n\nresult = attention(query, key\n"
 ASSERTING = """from autograder.student import check as _check
@@ -62,7 +68,7 @@ test = {{"name": {name!r}, "points": {points}, "suites": [{{
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--each", type=int, default=6, help="notebooks a class")
+    options.add_argument("--each", type=int, default=24, help="notebooks a class")
     options.add_argument("--rounds", type=int, default=2)
     options.add_argument("--only", nargs="*", help="names of assignments")
     options.add_argument("--otter", type=Path, help="an environment with otter-grader")
@@ -92,12 +98,17 @@ def main() -> None:
 def one_round(root: Path, name: str, otter: Path, runs: dict) -> None:
     """Grades one class in all four ways, and notes what came of it."""
     cores = len(os.sched_getaffinity(0))
-    runs[name, WAYS[0]].append(measured(lambda: grade_nbgrader(root, name)))
-    runs[name, WAYS[1]].append(measured(lambda: grade_otter(root, name, otter)))
+    for way, work in (
+        (WAYS[0], lambda: grade_nbgrader(root, name)),
+        (WAYS[1], lambda: grade_otter(root, name, otter)),
+    ):
+        told = measured(work)
+        count = len(list((root / "otter").glob("s*")))
+        runs[name, way].append(told | {"each": told["seconds"] / count})
     for way, jobs in ((WAYS[2], 1), (WAYS[3], cores)):
         told = measured(lambda jobs=jobs: child(root, name, jobs))
-        told["seconds"] = told["result"]["seconds"]
-        runs[name, way].append(told)
+        whole, result = told["result"]["seconds"], told["result"]
+        runs[name, way].append(told | {"each": whole / len(result["right"])})
 
 
 def measured(work) -> dict:
@@ -152,6 +163,8 @@ def lay_out(root: Path, name: str, each: int) -> None:
     """Writes one class for this grader, for nbgrader and for otter."""
     course = load_course()
     release = nbformat.read(course.release(name), as_version=4)
+    root.mkdir()
+    register(f"sqlite:///{root / GRADEBOOK}", course, name, release)
     release.cells = [c for c in release.cells if c.cell_type != "code" or grade_id(c)]
     asserting = deepcopy(release)
     for cell in asserting.cells:
@@ -167,12 +180,12 @@ def lay_out(root: Path, name: str, each: int) -> None:
     bare = deepcopy(release)
     bare.cells = [c for c in bare.cells if not (grade_id(c) or "").startswith("grade_")]
     for number, sources in enumerate(texts(course, name, each)):
-        student = f"s{number:02d}"
-        for notebook, folder in (
-            (release, root / "submitted" / student),
-            (generated, root / "course" / "submitted" / student / name),
-            (bare, root / "otter" / student),
-        ):
+        student = f"s{number:03d}"
+        copies = [(release, root / "submitted" / student)]
+        if number < KINDS:
+            copies.append((generated, root / "course" / "submitted" / student / name))
+            copies.append((bare, root / "otter" / student))
+        for notebook, folder in copies:
             copy = deepcopy(notebook)
             for cell in copy.cells:
                 cell.source = sources.get(grade_id(cell), cell.source)
@@ -197,7 +210,7 @@ def texts(course, name: str, each: int) -> list[dict[str, str]]:
     first, last = list(right)[0], list(right)[-1]
     made = []
     for number in range(each):
-        sources, kind = dict(right), number % 6
+        sources, kind = dict(right), number % KINDS
         used = good[number % len(good) :][:1] if kind in (1, 3) else []
         step = len(bad) // each * number + 1
         used += [
@@ -340,7 +353,6 @@ def child(root: Path, name: str, jobs: int) -> dict:
 
 def grade_ours(root: Path, name: str, jobs: int) -> dict:
     """Grades as the command does, pages and gradebook too; tells what is fixed."""
-    from autograder.gradebook.database import register
     from autograder.gradebook.given import read_given
     from autograder.gradebook.hand_back import hand_back_class, hand_back_one
     from autograder.grading.classroom import Grader, Workplace
@@ -349,24 +361,27 @@ def grade_ours(root: Path, name: str, jobs: int) -> dict:
 
     course, out = load_course(), root / "out"
     place = Workplace(out)
-    for made in (place.private / "results", place.private / "pages", place.gradebook):
-        shutil.rmtree(made, ignore_errors=True)
-        made.unlink(missing_ok=True)
+    for made in ("results", "pages"):
+        shutil.rmtree(place.private / made, ignore_errors=True)
+    place.root.mkdir(exist_ok=True)
+    shutil.copy(root / GRADEBOOK, place.gradebook)
     start = time.perf_counter()
     with Sandbox(course.limits) as sandbox:
         began = time.perf_counter()
         grader = Grader(course, name, place, sandbox, jobs)
         known = time.perf_counter()
         url = place.gradebook_url
-        register(url, course, name, grader.release)
         given = read_given(url, course, name)
-        outcomes = []
+        outcomes, phases = [], defaultdict(float)
         for outcome in grader.grade(collect(root / "submitted", name).found):
+            begun = time.perf_counter()
             hand_back_one(course, grader, outcome, given)
+            phases["pages"] += time.perf_counter() - begun
             outcomes.append(outcome)
+        begun = time.perf_counter()
         result, _ = hand_back_class(course, grader, outcomes, url)
         done = time.perf_counter()
-    phases = defaultdict(float)
+    phases["gradebook and class page"] = done - begun
     for submission in result.submissions:
         for phase, seconds in submission.phases.items():
             phases[phase] += seconds
@@ -390,15 +405,15 @@ def report(runs: dict, names: list[str], each: int) -> None:
     rounds = len(runs[names[0], WAYS[0]])
     cores = len(os.sched_getaffinity(0))
     print(
-        f"{len(names)} assignments, {each} submissions of each, {rounds} rounds, "
+        f"{len(names)} assignments, {each} submissions of each ({KINDS} for the "
+        f"others), {rounds} rounds, "
         f"{cores} cores\n"
     )
     print("| | s a submission (range) | ratio (range) | peak MB | ratio at 300 |")
     print("|---|---|---|---|---|")
-    count = len(names) * each
-    base = [total(runs, names, WAYS[0], i) / count for i in range(rounds)]
+    base = [mean(runs, names, WAYS[0], i) for i in range(rounds)]
     for way in WAYS:
-        times = [total(runs, names, way, i) / count for i in range(rounds)]
+        times = [mean(runs, names, way, i) for i in range(rounds)]
         ratios = [b / t for b, t in zip(base, times, strict=True)]
         peak = max(run["peak_mb"] for name in names for run in runs[name, way])
         told = [run["result"] for name in names for run in runs[name, way]]
@@ -414,7 +429,7 @@ def report(runs: dict, names: list[str], each: int) -> None:
     print("|---" * (len(WAYS) + 3) + "|")
     for name in names:
         cells = [
-            f"{statistics.median(r['seconds'] for r in runs[name, way]) / each:.2f}"
+            f"{statistics.median(r['each'] for r in runs[name, way]):.2f}"
             for way in WAYS
         ]
         ours = [run["result"] for run in runs[name, WAYS[3]]]
@@ -425,9 +440,9 @@ def report(runs: dict, names: list[str], each: int) -> None:
     for name in names:
         for run in runs[name, WAYS[2]]:
             for phase, seconds in run["result"]["phases"].items():
-                phases[phase] += seconds / (count * rounds)
+                phases[phase] += seconds / (len(names) * each * rounds)
     told = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in phases.items())
-    print(f"\nOurs, one worker, a submission: {told}; the rest is pages and gradebook.")
+    print(f"\nOurs, one worker, a submission: {told}.")
 
 
 def records_of(runs: dict, name: str) -> float:
@@ -436,8 +451,9 @@ def records_of(runs: dict, name: str) -> float:
     return max(one["records"] for one in told)
 
 
-def total(runs: dict, names: list[str], way: str, number: int) -> float:
-    return sum(runs[name, way][number]["seconds"] for name in names)
+def mean(runs: dict, names: list[str], way: str, number: int) -> float:
+    """Returns the seconds of a submission in one round, every assignment alike."""
+    return statistics.mean(runs[name, way][number]["each"] for name in names)
 
 
 def span(numbers: list[float], digits: int) -> str:
@@ -455,9 +471,10 @@ def agreement(runs: dict, names: list[str]) -> str:
             ours = runs[name, WAYS[3]][0]["result"]["right"]
             theirs = runs[name, way][0]["result"]
             asked = [e.id for e in exercises.load(name) if not e.manual]
-            for student, right in ours.items():
+            for student in sorted(ours)[:KINDS]:
                 for id in asked:
-                    agree = right[id] == theirs.get(student, {}).get(id, False)
+                    right = theirs.get(student, {}).get(id, False)
+                    agree = ours[student][id] == right
                     same, different = same + agree, different + (not agree)
         lines.append(
             f"{way}: right or not agrees for {same} of {same + different} exercises."
