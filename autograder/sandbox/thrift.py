@@ -1,4 +1,4 @@
-"""What TensorFlow does for each variable and a grader can do without.
+"""What TensorFlow and Keras do again and again, and a grader can do without.
 
 Called in the zygote, so that forks have it; a student's own TensorFlow stays as it is.
 """
@@ -29,3 +29,17 @@ def share_variable_kernels() -> None:
         return made(*args, **named)
 
     operations.var_handle_op = nameless
+
+
+def remember_attributes() -> None:
+    """Has Keras look once, not once per layer, at which attributes are its own.
+
+    Saving a model makes a bare layer for each of its layers to ask this: what it keeps
+    for the next time (3.15, `saving_lib.get_attr_skipset`) goes under another name
+    than it is looked for.
+    """
+    from keras.src.saving import saving_lib
+
+    asked = getattr(saving_lib, "get_attr_skipset", None)
+    if asked is not None:
+        saving_lib.get_attr_skipset = functools.cache(asked)

@@ -76,6 +76,7 @@ def preload() -> dict:
         # Loaded lazily otherwise, in the middle of a student's first `fit`.
         importlib.import_module("tensorflow.python.autograph.pyct.loader")
         thrift.share_variable_kernels()
+        thrift.remember_attributes()
     from autograder.datasets import registry
     from autograder.sandbox.worker import shell
 

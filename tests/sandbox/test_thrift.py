@@ -1,5 +1,6 @@
 """What forks are spared changes nothing that a notebook sees."""
 
+from keras.src.saving import saving_lib
 from tensorflow.python.ops import gen_resource_variable_ops as operations
 
 from autograder.course import Limits
@@ -44,3 +45,13 @@ def test_a_tensorflow_without_that_name_is_left_alone(monkeypatch):
     monkeypatch.setattr(operations, "var_handle_op", made)
     thrift.share_variable_kernels()
     assert operations.var_handle_op is made
+
+
+def test_what_keras_skips_is_the_same(monkeypatch):
+    asked = saving_lib.get_attr_skipset
+    monkeypatch.setattr(saving_lib, "get_attr_skipset", asked)
+    thrift.remember_attributes()
+    for kind in ("Layer", "Functional", "Sequential"):
+        assert saving_lib.get_attr_skipset(kind) == asked(kind)
+        again = saving_lib.get_attr_skipset(kind)
+        assert again is saving_lib.get_attr_skipset(kind)
