@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from autograder.language import TooOften, next_token_logits
+from autograder.thrift import thrifty
 from autograder.watching import watch
 
 Action = Callable[[dict, dict], tuple[dict, dict]]
@@ -64,7 +66,7 @@ def answer(probe: dict, namespace: dict[str, Any]) -> dict:
 
 def _answer(probe: dict, namespace: dict[str, Any]) -> dict:
     try:
-        with plain_settings(), _quiet(), full_precision():
+        with plain_settings(), _quiet(), full_precision(), thrifty():
             facts, arrays = ACTIONS[probe["action"]](probe["spec"], namespace)
         return {"error": None, "facts": facts, "arrays": arrays}
     except BaseException as error:
@@ -437,8 +439,6 @@ def decode(spec: dict, namespace: dict) -> tuple[dict, dict]:
     With `twice` in the spec it does so two times, and only whether the ids were the
     same is told.
     """
-    from autograder.language import TooOften
-
     function = make(spec, namespace)
     facts: dict = {}
     arrays: dict = {}
@@ -454,8 +454,6 @@ def decode(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
 
 def _decoded(function: Callable, entry: dict, spec: dict) -> Any:
-    from autograder.language import next_token_logits
-
     plain = bool(entry.get("plain"))
     args, named = arguments(entry, (lambda value, _: value) if plain else tensor)
     prompt, count = args

@@ -1,10 +1,11 @@
 """What a submission costs in classes of 10, 100 and 1,000, and graded again unchanged.
 
-The class is the demo's (right, wrong, unreadable, an attempt at forgery, one that never
-ends) with other texts in its notebooks, so that no result is kept from another; its
-hostile and broken ones are thinned out to three in a hundred. Every run is the command
-itself in a process of its own, start, pages and gradebook included; the reference's
-answers are made once, before, for all sizes.
+The classes are the demo's honest ones, right and wrong in turn, with other texts in
+their notebooks, so that no result is kept from another. In one more class three in a
+hundred are the demo's others: unreadable, an attempt at forgery, one that never ends,
+which takes the time that it may. Every run is the command itself in a process of its
+own, pages and gradebook included; what a run of one takes is not counted, and the
+reference's answers are made once, before, for all.
 
     python benchmarks/scale.py [--assignment attention_head] [--sizes 10 100 1000]
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,31 +35,45 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--assignment", default="attention_head")
     options.add_argument("--sizes", type=int, nargs="*", default=[10, 100, 1000])
+    options.add_argument(
+        "--rough", type=int, default=1000, help="size of the rough one"
+    )
     chosen = options.parse_args()
     name = chosen.assignment
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         honest, rough = sorted_out(make_class(load_course(), name, root / "demo"), name)
-        lay_out(root / "first", name, honest[:1], [])
+        lay_out(root / "first", name, honest, [], 1)
+        grade(root, name, "first")  # the reference's answers, for all
         start, _ = grade(root, name, "first")
-        start, _ = grade(root, name, "first")
-        print(f"start, pages and gradebook of one, unchanged: {start:.1f} s")
-        print(
-            "| submissions | s a submission | peak MB | again, unchanged | complete |"
-        )
+        print(f"start, pages and gradebook of one, unchanged: {start:.1f} s\n")
+        print("| submissions | s each | peak MB | again, unchanged | complete |")
         print("|---|---|---|---|---|", flush=True)
-        costs = []
-        for size in chosen.sizes:
-            lay_out(root / f"class{size}", name, honest, rough, size)
-            seconds, peak = grade(root, name, f"class{size}")
-            again, _ = grade(root, name, f"class{size}")
-            costs.append((seconds - start) / size)
+        costs = [
+            one_class(root, name, size, honest, [], start) for size in chosen.sizes
+        ]
+        if chosen.rough:
+            one_class(root, name, chosen.rough, honest, rough, start)
+        if costs:
             print(
-                f"| {size} | {costs[-1]:.3f} | {peak:.0f} | {again:.1f} s | "
-                f"{complete(root, name, size)} |",
-                flush=True,
+                f"\nthe last honest one's / the first one's: {costs[-1] / costs[0]:.2f}"
             )
-        print(f"the last one's cost / the first one's: {costs[-1] / costs[0]:.2f}")
+
+
+def one_class(
+    root: Path, name: str, size: int, honest: list[str], rough: list[str], start: float
+) -> float:
+    """Grades one class twice and tells of it; returns the seconds of a submission."""
+    kind = f"{size}{', 3 % of them rough' if rough else ''}"
+    which = f"class{size}{'rough' if rough else ''}"
+    lay_out(root / which, name, honest, rough, size)
+    shutil.copytree(root / "out-first", root / f"out-{which}")
+    seconds, peak = grade(root, name, which)
+    again, _ = grade(root, name, which)
+    each = (seconds - start) / size
+    said = complete(root / f"out-{which}", name, size)
+    print(f"| {kind} | {each:.3f} | {peak:.0f} | {again:.1f} s | {said} |", flush=True)
+    return each
 
 
 def sorted_out(submitted: Path, name: str) -> tuple[list[str], list[str]]:
@@ -78,7 +94,7 @@ def whole(text: str) -> bool:
 
 
 def lay_out(
-    folder: Path, name: str, honest: list[str], rough: list[str], size: int = 1
+    folder: Path, name: str, honest: list[str], rough: list[str], size: int
 ) -> None:
     """Writes a class; every notebook is another one by a cell of text."""
     good, bad = itertools.cycle(honest), itertools.cycle(rough or honest)
@@ -87,7 +103,7 @@ def lay_out(
         if whole(text):
             notebook = json.loads(text)
             note = {"cell_type": "markdown", "id": f"note-{number}", "metadata": {}}
-            notebook["cells"].append({**note, "source": f"Submission {number}."})
+            notebook["cells"].append({**note, "source": f"{folder.name}, {number}"})
             text = json.dumps(notebook)
         path = folder / f"s{number:04d}" / f"{name}.ipynb"
         path.parent.mkdir(parents=True)
@@ -105,7 +121,7 @@ def grade(root: Path, name: str, which: str) -> tuple[float, float]:
     threading.Thread(target=watch, daemon=True).start()
     begin = time.perf_counter()
     command = [sys.executable, "-m", "autograder", "grade", name]
-    where = ["--submitted", str(root / which), "--out", str(root / "out")]
+    where = ["--submitted", str(root / which), "--out", str(root / f"out-{which}")]
     done = subprocess.run([*command, *where], capture_output=True, text=True)
     seconds = time.perf_counter() - begin
     ended.set()
@@ -114,9 +130,9 @@ def grade(root: Path, name: str, which: str) -> tuple[float, float]:
     return seconds, max(peaks)
 
 
-def complete(root: Path, name: str, size: int) -> str:
+def complete(out: Path, name: str, size: int) -> str:
     """Says whether everybody has a result, and how many were not graded."""
-    told = json.loads((root / "out" / "reports" / f"{name}.json").read_text())
+    told = json.loads((out / "reports" / f"{name}.json").read_text())
     found = told["submissions"]
     rest = sum(s["status"] != "graded" for s in found)
     return f"{'yes' if len(found) == size else 'NO'}, {rest} not graded"

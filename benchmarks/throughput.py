@@ -90,7 +90,8 @@ def main() -> None:
         for number in range(chosen.rounds):
             for name in names:
                 one_round(root / name, name, otter, runs)
-                print(f"round {number + 1}: {name} done", file=sys.stderr, flush=True)
+                told = ", ".join(f"{w} {runs[name, w][-1]['each']:.2f} s" for w in WAYS)
+                print(f"{number + 1}, {name}: {told}", file=sys.stderr, flush=True)
         report(runs, names, chosen.each)
         print(agreement(runs, names))
 

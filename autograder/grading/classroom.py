@@ -24,6 +24,7 @@ from autograder.course import Course, CourseError
 from autograder.exercise import Exercise
 from autograder.grading.answers import checked
 from autograder.grading.collect import Collected, Found, find_submissions
+from autograder.grading.kept import Kept, key_of
 from autograder.grading.lateness import note_lateness
 from autograder.grading.places import Place
 from autograder.grading.reading import GZIP, Unreadable, read_notebook
@@ -200,11 +201,7 @@ def _records_key(course, assignment, seed, sandbox) -> str:
     parts = [str(seed), json.dumps(sandbox.environment, sort_keys=True), _grader_id()]
     folder = course.solution(assignment)
     parts += [path.read_text() for path in sorted(folder.glob("*.py"))]
-    return _key(parts)
-
-
-def _key(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return key_of(parts)
 
 
 def _grader_id() -> str:
@@ -214,7 +211,7 @@ def _grader_id() -> str:
         [*package.glob("*.py"), *package.glob("exercises/*.py")]
         + [*package.glob("grading/*.py"), *package.glob("sandbox/*.py")]
     )
-    return _key(path.read_text() for path in names)
+    return key_of(path.read_text() for path in names)
 
 
 def paper_for(
@@ -304,7 +301,7 @@ class Grader:
             records=_records_key(course, assignment, self.seed, sandbox)[:12],
             **self.sandbox.environment,
         )
-        self.key = _key(
+        key = key_of(
             [
                 str(self.seed),
                 json.dumps(self.sandbox.environment, sort_keys=True),
@@ -315,6 +312,7 @@ class Grader:
                 _records_key(course, assignment, self.seed, sandbox),
             ]
         )
+        self.kept = Kept(workplace.private, key)
 
     def grade(self, submitted: Path | Sequence[Found]) -> Iterator[Outcome]:
         """Yields an outcome per submission, as they are done."""
@@ -365,12 +363,12 @@ class Grader:
         except Exception as error:
             message = f"It could not be read: {type(error).__name__}: {error}"
             return self._ungraded(found, "unreadable", message)
-        kept = self._kept(found, data)
+        kept = self.kept.result(found.student, data)
         if kept is not None:
             return self._outcome(found, kept, rebuilt, data, taken)
         try:
             graded = self._graded(found, rebuilt)
-            self._keep(found, data, graded)
+            self.kept.keep_result(found.student, data, graded)
         except OSError:
             raise  # of the grader's own disk: the next run goes on from here
         except SessionLost as lost:
@@ -405,7 +403,7 @@ class Grader:
 
     def _outcome(self, found, graded, rebuilt, data: bytes, taken: Place) -> Outcome:
         digest = hashlib.sha256(data).hexdigest()[:16]
-        key = self._key_of(found, data)
+        key = self.kept.name(found.student, data)
         return Outcome(found, graded, rebuilt, key, taken, digest)
 
     def rebuilt(self, found: Found) -> tuple[Rebuilt, Place]:
@@ -454,12 +452,17 @@ class Grader:
         return best
 
     def _read(self, name: str, data: bytes) -> Rebuilt:
+        known = self.kept.rebuilt(name, data)
+        if known is not None:
+            return known
         # A large file takes many times its size while it is read: one at a time.
         large = len(data) > LARGE or data[:2] == GZIP
         with _large if large else contextlib.nullcontext():
             notebook, repairs = read_notebook(data, name)
         rebuilt = rebuild(notebook, self.release, self.names)
         rebuilt.repairs[:0] = repairs
+        with contextlib.suppress(OSError):  # a full disk is told when results are kept
+            self.kept.keep_rebuilt(name, data, rebuilt)
         return rebuilt
 
     def _ungraded(self, found: Found, status: str, message: str) -> Outcome:
@@ -467,30 +470,6 @@ class Grader:
         result = without_grading(found.student, status, message, self.paper, isolation)
         stamp(result, self.provenance)
         return Outcome(found, Graded(result))
-
-    # Finished results, by content: a killed run resumes, an unchanged one is quick.
-
-    def _key_of(self, found: Found, data: bytes) -> str:
-        return _key([self.key, found.student, hashlib.sha256(data).hexdigest()])
-
-    def _kept_path(self, key: str) -> Path:
-        return self.workplace.private / "results" / key[:2] / key
-
-    def _kept(self, found: Found, data: bytes) -> Graded | None:
-        try:
-            tree = records.read(self._kept_path(self._key_of(found, data)))
-            result = SubmissionResult.model_validate_json(tree["result"])
-            return Graded(result, tree["answers"], tree["cells"])
-        except (OSError, ValueError, KeyError):
-            return None
-
-    def _keep(self, found: Found, data: bytes, graded: Graded) -> None:
-        tree = {
-            "result": graded.result.model_dump_json(),
-            "answers": graded.answers,
-            "cells": graded.cells,
-        }
-        records.write(self._kept_path(self._key_of(found, data)), tree)
 
     def summary(
         self, outcomes: Iterable[Outcome], collected: Collected | None = None

@@ -31,7 +31,6 @@ from autograder.sandbox import (
     root,
     scratch,
     seccomp,
-    thrift,
 )
 
 POLL_SECONDS = 0.03
@@ -54,6 +53,7 @@ def preload() -> dict:
         "autograder.answering",
         "autograder.differentiating",
         "autograder.given",
+        "autograder.thrift",
         "autograder.sandbox.worker",
         "pydoc",
         "ast",
@@ -75,8 +75,6 @@ def preload() -> dict:
     if backend == "tensorflow":
         # Loaded lazily otherwise, in the middle of a student's first `fit`.
         importlib.import_module("tensorflow.python.autograph.pyct.loader")
-        thrift.share_variable_kernels()
-        thrift.remember_attributes()
     from autograder.datasets import registry
     from autograder.sandbox.worker import shell
 

@@ -214,6 +214,12 @@ def test_output_is_capped(sandbox):
         assert len(session.output) <= limit
 
 
+def test_the_collector_leaves_alone_what_was_forked(sandbox):
+    told = run(sandbox, "import gc\nprint(gc.isenabled(), gc.get_freeze_count())")
+    enabled, frozen = told["stdout"].split()
+    assert enabled == "True" and int(frozen) > 100_000
+
+
 def test_errors_name_the_students_own_lines(sandbox):
     told = run(sandbox, "def f():\n    return 1 / 0\nf()")
     lines = [line[1:] for line in told["error"]["lines"]]
