@@ -2,14 +2,17 @@
 
 import io
 import json
+import os
 import re
 import zipfile
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from autograder.grading.classroom import Grader
 from autograder.grading.collect import find_submissions
+from autograder.grading.kept import Kept
 from tests.corruptions.conftest import Bench
 
 NAME = "attention_head"
@@ -20,6 +23,7 @@ class Desk(Grader):
 
     def __init__(self, bench):
         self.release, self.names = bench.release, bench.names
+        self.kept = Kept(Path(os.devnull), "")  # nothing can be kept there
 
 
 def taken(bench, folder):

@@ -1,6 +1,7 @@
 """One check asked again: what was due, what came, and why."""
 
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from autograder.authoring.release import filled_notebook
 from autograder.course import CourseError
 from autograder.grading.classroom import Grader
 from autograder.grading.collect import Found
+from autograder.grading.kept import Kept
 from autograder.reports.explain_page import WARNING, explain_page, explain_text
 from autograder.reports.explaining import explain
 from autograder.results import (
@@ -38,6 +40,7 @@ class Desk(Grader):
         self.sandbox, self.assignment = sandbox, NAME
         self.names = {e.id: e.names for e in paper.exercises if not e.manual}
         self.provenance = Provenance(seed_id="abc", isolation=sandbox.isolation)
+        self.kept = Kept(Path(os.devnull), "")
 
 
 @pytest.fixture(scope="module")
