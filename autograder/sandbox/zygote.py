@@ -23,15 +23,7 @@ import sys
 import tempfile
 import time
 
-from autograder.sandbox import (
-    cgroup,
-    gpu,
-    jail,
-    kernel,
-    root,
-    scratch,
-    seccomp,
-)
+from autograder.sandbox import cgroup, gpu, jail, kernel, root, scratch, seccomp
 
 POLL_SECONDS = 0.03
 REQUEST_BYTES = 64 * 1024
@@ -247,12 +239,11 @@ def _watch(child: int, status: int, limits: dict, place: str | None) -> dict:
     start = time.monotonic()
     peak, reason = 0.0, "exited"
     baseline = None
-    end = os.pidfd_open(child)
     while True:
         done, code, usage = os.wait4(child, os.WNOHANG)
         if done:
             break
-        if status in select.select([status, end], [], [], POLL_SECONDS)[0]:
+        if select.select([status], [], [], POLL_SECONDS)[0]:
             reason = "cancelled"
             _kill(child)
             continue
