@@ -19,11 +19,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
-from throughput import memory_of_children
+from throughput import measured
 
 from autograder.course import load_course
 from autograder.demo import make_class
@@ -112,22 +110,14 @@ def lay_out(
 
 def grade(root: Path, name: str, which: str) -> tuple[float, float]:
     """Returns the command's seconds, and the peak memory of its processes in MB."""
-    ended, peaks = threading.Event(), [0.0]
-
-    def watch() -> None:
-        while not ended.wait(1.0):
-            peaks.append(memory_of_children())
-
-    threading.Thread(target=watch, daemon=True).start()
-    begin = time.perf_counter()
     command = [sys.executable, "-m", "autograder", "grade", name]
     where = ["--submitted", str(root / which), "--out", str(root / f"out-{which}")]
-    done = subprocess.run([*command, *where], capture_output=True, text=True)
-    seconds = time.perf_counter() - begin
-    ended.set()
-    if done.returncode > 1:
-        sys.exit(done.stderr)
-    return seconds, max(peaks)
+    told = measured(
+        lambda: subprocess.run([*command, *where], capture_output=True, text=True)
+    )
+    if told["result"].returncode > 1:
+        sys.exit(told["result"].stderr)
+    return told["seconds"], told["peak_mb"]
 
 
 def complete(out: Path, name: str, size: int) -> str:

@@ -36,9 +36,9 @@ class Kept:
     folder: Path
     key: str
 
-    def name(self, student: str, data: bytes) -> str:
-        """Names a student's result."""
-        return key_of([self.key, student, hashlib.sha256(data).hexdigest()])
+    def name(self, of: str, data: bytes) -> str:
+        """Names what was made of a student's data, or of a file's."""
+        return key_of([self.key, of, hashlib.sha256(data).hexdigest()])
 
     def result(self, student: str, data: bytes) -> Graded | None:
         """Returns what was graded, if it was."""
