@@ -6,6 +6,8 @@ import contextlib
 import functools
 import importlib
 import inspect
+import pkgutil
+import types
 from collections.abc import Callable
 
 
@@ -16,10 +18,25 @@ def thrifty():
     What layers compute, what variables are called and what is saved stay the same.
     """
     with contextlib.ExitStack() as after:
-        for module, name, quicker in _spared():
-            after.callback(setattr, module, name, getattr(module, name))
-            setattr(module, name, quicker)
+        for place, name, quicker in _spared():
+            after.callback(setattr, place, name, getattr(place, name))
+            setattr(place, name, quicker)
         yield
+
+
+def plain_operations() -> None:
+    """Has TensorFlow run an eager operation as it is, not wrapped in a function.
+
+    Wrapping (2.21, `eager/context.py`) makes the first use of every operation and
+    shape twenty times as long, 0.4 ms: a sixth of a session's time. It must be said
+    before the first operation; where it cannot be said, nothing changes.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        calls = importlib.import_module("tensorflow.python.eager.context").pywrap_tfe
+        told = calls.TFE_ContextOptionsSetRunEagerOpAsFunction
+        calls.TFE_ContextOptionsSetRunEagerOpAsFunction = lambda options, _: told(
+            options, False
+        )
 
 
 @functools.cache
@@ -27,15 +44,21 @@ def _spared() -> list[tuple]:
     """Returns what is there to be replaced, and by what."""
     import keras
 
-    wanted = [("keras.src.saving.saving_lib", "get_attr_skipset", _remembering)]
+    wanted = [
+        # Keras 3.15 keeps it too, under another name than it looks for.
+        ("keras.src.saving.saving_lib", "get_attr_skipset", functools.cache),
+        ("keras.src.layers.layer", "inspect", _Remembering),
+        ("keras.src.ops.operation", "inspect", _Remembering),
+    ]
     if keras.backend.backend() == "tensorflow":
         operations = "tensorflow.python.ops.gen_resource_variable_ops"
         wanted.append((operations, "var_handle_op", _nameless))
+        wanted.append(("keras.src.layers.layer:Layer", "__setattr__", _untracked))
     found = []
     for path, name, spare in wanted:
         with contextlib.suppress(ImportError, AttributeError, TypeError, ValueError):
-            module = importlib.import_module(path)
-            found.append((module, name, spare(getattr(module, name))))
+            place = pkgutil.resolve_name(path)
+            found.append((place, name, spare(getattr(place, name))))
     return found
 
 
@@ -61,11 +84,58 @@ def _nameless(made: Callable) -> Callable:
     return nameless
 
 
-def _remembering(asked: Callable) -> Callable:
-    """Has Keras look once, not once per layer, at which attributes are its own.
+class _Remembering:
+    """The module `inspect`, as Keras uses it: a signature is worked out once.
 
-    Saving a model makes a bare layer for each of its layers to ask this: what it keeps
-    for the next time (3.15, `saving_lib.get_attr_skipset`) goes under another name
-    than it is looked for.
+    Keras asks four times for each layer, of the class's `__init__`, `call` and `build`.
     """
-    return functools.cache(asked)
+
+    def __init__(self, module: types.ModuleType):
+        self._module = module
+
+    def __getattr__(self, name: str):
+        return getattr(self._module, name)
+
+    def signature(self, asked: Callable) -> inspect.Signature:
+        """Returns a function's signature, or a method's, which is without `self`."""
+        bound = type(asked) is types.MethodType
+        function = asked.__func__ if bound else asked
+        if not _plain(function):
+            return inspect.signature(asked)
+        return _signature(function, bound)
+
+    def getfullargspec(self, asked: Callable) -> inspect.FullArgSpec:
+        return _full_argspec(asked) if _plain(asked) else inspect.getfullargspec(asked)
+
+
+def _plain(function: object) -> bool:
+    """Is it a function as `def` makes it, which nothing was set on?"""
+    return type(function) is types.FunctionType and not vars(function)
+
+
+@functools.lru_cache(1000)
+def _signature(function: types.FunctionType, bound: bool) -> inspect.Signature:
+    asked = types.MethodType(function, object()) if bound else function
+    return inspect.signature(asked)
+
+
+_full_argspec = functools.lru_cache(1000)(inspect.getfullargspec)
+
+
+def _untracked(put: Callable) -> Callable:
+    """Has a layer's attribute that is a plain value, not a variable, simply put there.
+
+    Keras and TensorFlow look at each of a layer's forty whether it holds a variable or
+    another layer. Where the class has something of that name, a property, they do as
+    ever.
+    """
+    plain = frozenset({bool, int, float, str, type(None)})
+
+    @functools.wraps(put)
+    def untracked(layer, name: str, value) -> None:
+        if type(value) in plain and not hasattr(type(layer), name):
+            object.__setattr__(layer, name, value)
+        else:
+            put(layer, name, value)
+
+    return untracked

@@ -1,7 +1,11 @@
 """What a probe is spared changes nothing that a student or a judge sees."""
 
+import functools
+import inspect
+
 import keras
 import pytest
+from keras.src.layers import layer as keras_layer
 from keras.src.saving import saving_lib
 from tensorflow.python.ops import gen_resource_variable_ops as operations
 
@@ -36,12 +40,19 @@ def test_variables_keep_their_names_and_values():
 
 
 def test_it_is_over_when_it_is_over():
-    before = operations.var_handle_op, saving_lib.get_attr_skipset
+    def replaced():
+        return (
+            operations.var_handle_op,
+            saving_lib.get_attr_skipset,
+            keras_layer.inspect,
+            keras.layers.Layer.__setattr__,
+        )
+
+    before = replaced()
     with pytest.raises(KeyError), thrift.thrifty():
-        assert operations.var_handle_op is not before[0]
-        assert saving_lib.get_attr_skipset is not before[1]
+        assert not any(a is b for a, b in zip(replaced(), before, strict=True))
         raise KeyError
-    assert (operations.var_handle_op, saving_lib.get_attr_skipset) == before
+    assert replaced() == before
 
 
 def test_the_name_for_error_texts_is_left_out(made):
@@ -65,3 +76,113 @@ def test_what_keras_skips_is_the_same():
     with thrift.thrifty():
         for kind in ("Layer", "Functional", "Sequential"):
             assert saving_lib.get_attr_skipset(kind) == asked(kind)
+
+
+def doubled(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return 2 * function(*args, **kwargs)
+
+    return wrapper
+
+
+class Asked:
+    def plain(self, x, *, training=False): ...
+
+    def anything(*args, **kwargs): ...
+
+    @doubled
+    def wrapped(self, x): ...
+
+    @staticmethod
+    def static(x): ...
+
+    @classmethod
+    def of_class(cls, x): ...
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked.plain,
+        Asked().plain,
+        Asked().anything,
+        Asked.wrapped,
+        Asked().wrapped,
+        Asked().static,
+        Asked.of_class,
+        Asked,
+        functools.partial(Asked().plain, 1),
+        len,
+    ],
+    ids=repr,
+)
+def test_signatures_are_the_same_twice(asked):
+    with thrift.thrifty():
+        for _ in range(2):
+            assert keras_layer.inspect.signature(asked) == inspect.signature(asked)
+            told = keras_layer.inspect.getfullargspec(asked)
+            assert told == inspect.getfullargspec(asked)
+
+
+def test_another_class_of_the_name_has_its_own_signature():
+    def made(text: str):
+        names: dict = {}
+        exec(f"class Layer:\n    def call(self, {text}): ...", names)
+        return names["Layer"]().call
+
+    with thrift.thrifty():
+        for text in ("x", "x, mask", "x"):
+            told = keras_layer.inspect.signature(made(text))
+            assert ", ".join(told.parameters) == text
+
+
+class Layer(keras.layers.Layer):
+    """Sets attributes of all kinds; `units` is a property."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.number, self.text, self.nothing = 3, "three", None
+        self.part = None
+        self.part = keras.layers.Dense(2)
+        self.parts = [keras.layers.Dense(2)]
+        self.weight = self.add_weight(shape=(2,))
+
+    @property
+    def units(self):
+        return self._units
+
+    @units.setter
+    def units(self, value):
+        self._units = value + 1
+
+    @property
+    def fixed(self):
+        return "fixed"
+
+
+def test_what_a_layer_holds_is_the_same():
+    def told():
+        keras.utils.clear_session()
+        layer = Layer(4, name="mine", trainable=False)
+        layer.trainable = True
+        plain = {
+            name: value
+            for name, value in vars(layer).items()
+            if type(value) in (bool, int, float, str, type(None))
+        }
+        paths = [v.path for v in layer.weights], [x.name for x in layer._layers]
+        return plain, paths, layer.units, layer._dtype_policy.name
+
+    before = told()
+    with thrift.thrifty():
+        assert told() == before
+
+
+def test_what_cannot_be_set_still_cannot_be():
+    with thrift.thrifty():
+        layer = Layer(4)
+        layer.fixed = layer.fixed  # Keras lets that pass
+        with pytest.raises(AttributeError):
+            layer.fixed = "other"

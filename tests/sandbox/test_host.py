@@ -220,6 +220,23 @@ def test_the_collector_leaves_alone_what_was_forked(sandbox):
     assert enabled == "True" and int(frozen) > 100_000
 
 
+def test_operations_run_as_they_are(sandbox):
+    """Not each in a function of its own, which its error text would name."""
+    told = run(
+        sandbox,
+        """
+        import os
+        import tensorflow as tf
+        try:
+            tf.matmul(tf.ones((2, 3)), tf.ones((2, 3)))
+        except Exception as error:
+            print("__wrapped__" in str(error), "MatMul" in str(error))
+        print(os.environ["TENSORFLOW_USE_CUSTOM_CONTRACTION_KERNEL"])
+        """,
+    )
+    assert told["stdout"].split() == ["False", "True", "0"]
+
+
 def test_errors_name_the_students_own_lines(sandbox):
     told = run(sandbox, "def f():\n    return 1 / 0\nf()")
     lines = [line[1:] for line in told["error"]["lines"]]
