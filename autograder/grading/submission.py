@@ -14,6 +14,7 @@ from autograder.course import Limits
 from autograder.exercise import Exercise, Probe
 from autograder.grading.answers import checked
 from autograder.grading.cells import defined_names
+from autograder.grading.experiments import Lean, without_experiments
 from autograder.grading.fair_play import apply_rule, flags_of, parts_used
 from autograder.grading.rebuild import Cell, Rebuilt, python_of
 from autograder.grading.running import CellLost, crowding, notes_of, run_cells
@@ -76,15 +77,14 @@ class Conversation:
     """The cells that are only shown were run too."""
     repairs: list[str] = field(default_factory=list)
     """Cells without which it had to be run."""
+    lean: Lean | None = None
+    """The notebook without its experiments, if that is what was run."""
 
     def cells_of(self, rebuilt: Rebuilt) -> list[Cell]:
         """Returns the cells to run."""
         kinds = {"given", "exercise", "extra", *(["shown"] if self.everything else [])}
-        return [
-            cell
-            for cell in rebuilt.cells
-            if cell.kind in kinds and cell.id not in self.fatal
-        ]
+        cells = self.lean.cells if self.lean else rebuilt.cells
+        return [c for c in cells if c.kind in kinds and c.id not in self.fatal]
 
 
 @dataclass
@@ -196,11 +196,16 @@ def _asked(
     """Holds the whole conversation; again where the grader's own side fails."""
     for attempt in range(ATTEMPTS):
         try:
-            said = _hidden(sandbox, rebuilt, asked, paper)
+            right = _without_experiments(sandbox, rebuilt, asked, paper)
+            waiting = [e for e in asked if e.id not in right.answers]
+            if not waiting:
+                return right
+            said = _hidden(sandbox, rebuilt, waiting, paper)
             if _wants_everything(rebuilt, said):
-                again = _hidden(sandbox, rebuilt, asked, paper, everything=True)
+                again = _hidden(sandbox, rebuilt, waiting, paper, everything=True)
                 said = again if _answered(again) > _answered(said) else said
-            _public(sandbox, rebuilt, asked, paper, said)
+            said.answers |= right.answers
+            _public(sandbox, rebuilt, waiting, paper, said)
             return said
         except SessionLost as lost:
             if attempt + 1 == ATTEMPTS:
@@ -208,9 +213,39 @@ def _asked(
     raise AssertionError("unreachable")
 
 
-def _hidden(sandbox, rebuilt, asked, paper, everything=False) -> Conversation:
+def _without_experiments(sandbox, rebuilt, asked, paper) -> Conversation:
+    """Asks without the experiments; returns the answers of what is right, no others.
+
+    What is not is asked again with all that the student wrote.
+    """
+    whole = Conversation().cells_of(rebuilt)
+    names = {name for exercise in paper.exercises for name in exercise.names}
+    lean = without_experiments(whole, names)
+    if lean is None:
+        return Conversation()
+    said = _hidden(sandbox, rebuilt, asked, paper, lean=lean)
+    said.answers = {
+        exercise.id: said.answers[exercise.id]
+        for exercise in asked
+        if exercise.id not in said.lost and _is_right(exercise, said, paper)
+    }
+    said.repairs += lean.notes
+    return said
+
+
+def _is_right(exercise: Exercise, said: Conversation, paper: Paper) -> bool:
+    answers = said.answers.get(exercise.id)
+    known = paper.records[exercise.id]
+    return bool(answers) and all(
+        verdict.passed for verdict in verdicts_on(exercise, answers, known)
+    )
+
+
+def _hidden(
+    sandbox, rebuilt, asked, paper, everything=False, lean=None
+) -> Conversation:
     """Puts the hidden questions of every exercise."""
-    said = Conversation(everything=everything)
+    said = Conversation(everything=everything, lean=lean)
 
     def ask(session: Session, exercise: Exercise, deadline: float) -> None:
         answers = said.answers.setdefault(exercise.id, {})
