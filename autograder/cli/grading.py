@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -111,8 +110,8 @@ def _working(
     it shows how far it is, and returns the outcomes without their answers. The second
     says what is being done instead.
     """
+    from autograder.gradebook.hand_back import lightened
     from autograder.grading.classroom import Grader, default_jobs
-    from autograder.grading.submission import Graded
     from autograder.sandbox.host import Sandbox
 
     secrets = [course.root, place.root, submitted.resolve()]
@@ -145,7 +144,7 @@ def _working(
             for outcome in grader.grade(found):
                 if finish is not None:
                     finish(outcome)
-                outcomes.append(replace(outcome, graded=Graded(outcome.graded.result)))
+                outcomes.append(lightened(outcome, grader))
                 pace.note(outcome.graded.result)
                 progress.update(task, advance=1, description=pace.short)
                 if not console.is_terminal and pace.due():

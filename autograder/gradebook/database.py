@@ -11,6 +11,7 @@ from copy import deepcopy
 from datetime import UTC, datetime
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 from nbgrader.api import (
     Assignment,
     Comment,
@@ -167,7 +168,8 @@ def write_scores(
         assignment: its name.
         release: the students' notebook, whose cells the gradebook must know.
         results: one per student.
-        notebooks: each student's rebuilt notebook, where there is one.
+        notebooks: each student's rebuilt notebook, where there is one; `differing`
+            of it is enough.
     """
     results, given = list(results), _sources(release)
     register(db_url, course, assignment, release)
@@ -184,7 +186,7 @@ def write_scores(
                 submission.timestamp = _naive(moment)
             set_deadline(submission, course, result.student)
             own = (notebooks or {}).get(result.student)
-            written = given if own is None else _sources(own)
+            written = given if own is None else {**given, **_sources(own)}
             for notebook in submission.notebooks:
                 _score(gradebook, notebook, result, written, given, judged)
                 _comment(notebook, written, given)
@@ -202,6 +204,17 @@ def set_deadline(submission: SubmittedAssignment, course: Course, student: str) 
 def _naive(moment: datetime) -> datetime:
     """Returns a moment as nbgrader keeps it: in UTC, without saying so."""
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def differing(notebook: NotebookNode, release: NotebookNode) -> NotebookNode:
+    """Returns a notebook's cells that are other than the release's."""
+    given = _sources(release)
+    cells = [
+        cell
+        for cell in notebook.cells
+        if grade_id(cell) and shown(cell) != given.get(grade_id(cell))
+    ]
+    return new_notebook(cells=cells)
 
 
 def _sources(notebook: NotebookNode) -> dict[str | None, str]:

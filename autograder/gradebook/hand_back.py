@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -13,7 +14,7 @@ import nbformat
 from autograder import records
 from autograder.course import Course
 from autograder.exercise import Exercise
-from autograder.gradebook.database import gradebook_id, write_scores
+from autograder.gradebook.database import differing, gradebook_id, write_scores
 from autograder.gradebook.given import (
     Given,
     class_with_given,
@@ -23,6 +24,8 @@ from autograder.gradebook.given import (
 from autograder.gradebook.notebooks import autograded_notebook, pictures_for
 from autograder.grading.classroom import Grader, Outcome, Workplace
 from autograder.grading.collect import Collected
+from autograder.grading.rebuild import Rebuilt
+from autograder.grading.submission import Graded
 from autograder.reports.class_page import class_page
 from autograder.reports.feedback import feedback_page
 from autograder.reports.similarity import similar_code
@@ -73,6 +76,20 @@ def hand_back_one(
     if outcome.key:
         records.write_text(stamp, _of_files(wanted, files))
     return files[0]
+
+
+def lightened(outcome: Outcome, grader: Grader) -> Outcome:
+    """Returns of an outcome what `hand_back_class` needs, which a whole class is kept.
+
+    Args:
+        outcome: the student's, handed back.
+        grader: who graded.
+    """
+    rebuilt = outcome.rebuilt
+    if rebuilt is not None:
+        own = differing(rebuilt.notebook, grader.release)
+        rebuilt = Rebuilt(sources=rebuilt.sources, notebook=own)
+    return replace(outcome, graded=Graded(outcome.graded.result), rebuilt=rebuilt)
 
 
 def _stamp(course: Course, grader: Grader, outcome: Outcome, result) -> str:

@@ -10,7 +10,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from autograder.results import (
 from autograder.safe import one_line
 from autograder.sandbox.host import Sandbox, SessionLost
 
+AHEAD = 4  # submissions for each that is being graded
 FILES_LIMIT = 24  # of one student, that are looked into
 Progress = Callable[[str], None]
 LARGE = 16 << 20
@@ -319,10 +320,17 @@ class Grader:
         if not isinstance(submitted, Sequence):
             others = [assignment.name for assignment in self.course.assignments]
             submitted = find_submissions(submitted, self.assignment, others=others)
-        waiting = [self.pool.submit(self.grade_one, found) for found in submitted]
+        # Not all at once: what nobody has taken yet is kept with all its answers.
+        rest, waiting = iter(submitted), set()
         try:
-            for future in as_completed(waiting):
-                yield future.result()
+            while True:
+                for found in itertools.islice(rest, AHEAD * self.jobs - len(waiting)):
+                    waiting.add(self.pool.submit(self.grade_one, found))
+                if not waiting:
+                    return
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                while done:
+                    yield done.pop().result()
         finally:
             for future in waiting:
                 future.cancel()
