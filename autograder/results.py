@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
 
 SCHEMA_VERSION = 1
 
@@ -15,7 +16,23 @@ ReceiptStatus = Literal["none", "matches", "changed", "unreadable"]
 ExerciseStatus = Literal["graded", "not_attempted", "error", "timeout", "manual"]
 
 
-class Evidence(BaseModel):
+class Result(BaseModel):
+    """A part of a result.
+
+    A class of a thousand has 40,000 of these, and is held at once. Pydantic keeps in
+    each which fields were given, in more memory than all that they say; here all were.
+    """
+
+    def model_post_init(self, context: Any) -> None:
+        object.__setattr__(self, "__pydantic_fields_set__", _fields(type(self)))
+
+
+@functools.cache
+def _fields(kind: type[Result]) -> set[str]:
+    return set(kind.model_fields)
+
+
+class Evidence(Result):
     """What the verdict on one question rests on."""
 
     probe: str
@@ -31,11 +48,13 @@ class Evidence(BaseModel):
     """Tolerance divided by error: above 1 passes."""
 
 
-class Provenance(BaseModel):
+class Provenance(Result):
     """What a verdict was reached with; two runs that differ in it may differ in more.
 
     Versions are those of the process that ran the submission.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     seed_id: str = ""
     """Names the seed of the questions without telling it."""
@@ -52,7 +71,7 @@ class Provenance(BaseModel):
     """A fingerprint of what the answers were compared with."""
 
 
-class CheckResult(BaseModel):
+class CheckResult(Result):
     """The verdict on one check."""
 
     id: str
@@ -66,8 +85,17 @@ class CheckResult(BaseModel):
     evidence: list[Evidence] = Field(default_factory=list)
     provenance: Provenance | None = None
 
+    @field_validator("provenance")
+    @classmethod
+    def _same(cls, provenance: Provenance | None) -> Provenance | None:
+        """A class's checks have one; it is kept once."""
+        return _PROVENANCES.setdefault(provenance, provenance)
 
-class ExerciseResult(BaseModel):
+
+_PROVENANCES: dict[Provenance | None, Provenance | None] = {}
+
+
+class ExerciseResult(Result):
     """One exercise of one submission."""
 
     id: str
@@ -90,7 +118,7 @@ class ExerciseResult(BaseModel):
     """A person has yet to look at it."""
 
 
-class ReceiptResult(BaseModel):
+class ReceiptResult(Result):
     """What became of the receipt that `pack` puts into a notebook. Worth no points."""
 
     status: ReceiptStatus = "none"
@@ -104,7 +132,7 @@ class ReceiptResult(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
 
 
-class SubmissionResult(BaseModel):
+class SubmissionResult(Result):
     """One student's submission."""
 
     student: str
