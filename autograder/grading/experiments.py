@@ -11,6 +11,7 @@ right without the experiments is graded without them.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -158,8 +159,9 @@ class Code:
 
     def _touching(self) -> dict[str, list[Statement | _Called]]:
         """Returns, for each name, what may change its meaning."""
-        defined = self._made_by(lambda s: s.defines)  # no method changes it
-        numbers = self._made_by(lambda s: _is_literal(s.node))  # nothing does
+        # No method changes a function, and nothing but its name a number.
+        defined = self._made_by(lambda s: s.defines) | set(dir(builtins))
+        numbers = self._made_by(lambda s: _is_literal(s.node))
         touching = defaultdict(list)
         for one in (*self.statements, *self.functions):
             names = one.effect.makes

@@ -17,7 +17,7 @@ from autograder.grading.submission import grade_submission
 HEAD = """
 class Head(keras.layers.Layer):
     def call(self, x):
-        return scale * x @ table
+        return scale * x @ table if len(x) in range(9) else x
 scale = 2
 table = np.zeros((3, 3))
 """
