@@ -22,16 +22,19 @@ import textwrap
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from autograder.language import TooOften, next_token_logits
+from autograder.shelf import Shelf, use_of
 from autograder.thrift import thrifty
 from autograder.watching import watch
 
 Action = Callable[[dict, dict], tuple[dict, dict]]
 ACTIONS: dict[str, Action] = {}
+_shelf: ContextVar[Shelf] = ContextVar("shelf")
 MESSAGE_LIMIT = 2000
 RESULTS_LIMIT = 100
 
@@ -46,31 +49,37 @@ def action(function: Action) -> Action:
     return function
 
 
-def answer(probe: dict, namespace: dict[str, Any]) -> dict:
+def answer(probe: dict, namespace: dict[str, Any], shelf: Shelf | None = None) -> dict:
     """Puts one probe to the objects in `namespace`; never raises.
 
     Args:
         probe: a tree with `action` and `spec`; with `watch` in it, the ready-made
             parts named there that ran are told as the fact `ready_made`.
         namespace: the notebook's names.
+        shelf: where layers stand that probes before left as they were.
 
     Returns:
         The answer as a tree.
     """
     with watch(probe.get("watch", ())) as seen:
-        told = _answer(probe, namespace)
+        told = _answer(probe, namespace, Shelf() if shelf is None else shelf)
     if seen:
         told["facts"]["ready_made"] = sorted(seen)
     return told
 
 
-def _answer(probe: dict, namespace: dict[str, Any]) -> dict:
+def _answer(probe: dict, namespace: dict[str, Any], shelf: Shelf) -> dict:
+    before = _shelf.set(shelf)
     try:
         with plain_settings(), _quiet(), full_precision(), thrifty():
             facts, arrays = ACTIONS[probe["action"]](probe["spec"], namespace)
+            shelf.put_back()
         return {"error": None, "facts": facts, "arrays": arrays}
     except BaseException as error:
         return {"error": describe(error), "facts": {}, "arrays": {}}
+    finally:
+        shelf.forget()
+        _shelf.reset(before)
 
 
 @contextlib.contextmanager
@@ -235,15 +244,27 @@ def make(spec: dict, namespace: dict[str, Any]) -> Callable:
     target = find(spec, namespace)
     if "construct" not in spec:
         return target
-    return settle(construct(target, spec), spec)
+    # Without weights of the probe's it is not built before it is asked.
+    if not (spec.get("weights") or spec.get("fill")):
+        return construct(target, spec)
+    shelf, use = _shelf.get(), use_of(target, spec)
+    layer = shelf.take(use)
+    if layer is None:
+        layer = settle(construct(target, spec), spec)
+    else:
+        _under_policy(spec)
+        give(layer, spec)
+    paths = spec["weights"]
+    given = layer.weights if spec.get("fill") else [lookup(layer, p) for p in paths]
+    shelf.lend(use, layer, set(map(id, given)))
+    return layer
 
 
 def construct(cls: Callable, spec: dict):
     """Makes a layer, under the dtype policy that the probe names."""
     import keras
 
-    if "global_policy" in spec:
-        keras.config.set_dtype_policy(spec["global_policy"])
+    _under_policy(spec)
     layer = cls(**spec["construct"])
     if not isinstance(layer, keras.layers.Layer):
         raise Refusal(f"`{spec['target']}` does not make a Keras layer.")
@@ -272,21 +293,33 @@ def _forgiving(compute_mask: Callable) -> Callable:
     return forgiving
 
 
+def _under_policy(spec: dict) -> None:
+    import keras
+
+    if "global_policy" in spec:
+        keras.config.set_dtype_policy(spec["global_policy"])
+
+
 def settle(layer, spec: dict):
-    """Gives a layer the probe's weights; a first call has it make its own.
+    """Gives a layer the probe's weights; a first call has it make its own."""
+    if spec.get("weights") or spec.get("fill"):
+        args, named = arguments(spec["calls"][0])
+        layer(*args, **named)
+        give(layer, spec)
+    return layer
+
+
+def give(layer, spec: dict) -> None:
+    """Gives a built layer the probe's weights.
 
     Where the probe says `fill`, every weight gets numbers of its own, whatever it is
     called: the same for a twin of the layer.
     """
-    if spec.get("weights") or spec.get("fill"):
-        args, named = arguments(spec["calls"][0])
-        layer(*args, **named)
-        assign(layer, spec["weights"])
+    assign(layer, spec["weights"])
     if spec.get("fill"):
         random = np.random.RandomState(0)
         for variable in layer.weights:
             variable.assign(random.normal(0.0, 0.5, tuple(variable.shape)))
-    return layer
 
 
 def lookup(layer, path: str):

@@ -19,6 +19,7 @@ from typing import Any
 
 from autograder import answering
 from autograder.sandbox import gpu, wire
+from autograder.shelf import Shelf
 
 SHELL_LINE = re.compile(r"^\s*(!|%(pip|conda|system|sx|cd|env)\b)")
 SHELL_CELL = re.compile(r"^\s*%%(bash|sh|script|system|sx|html|javascript|js)\b")
@@ -195,7 +196,7 @@ def serve(sock: socket.socket, limits: dict) -> None:
     # Taken now: a notebook may shadow or patch what the modules hold later.
     receive, send, answer = wire.receive, wire.send, answering.answer
     stand_ins()
-    notebook = Notebook(limits["output_kb"])
+    notebook, shelf = Notebook(limits["output_kb"]), Shelf()
     while True:
         try:
             request = receive(sock)
@@ -208,7 +209,7 @@ def serve(sock: socket.socket, limits: dict) -> None:
         elif request["do"] == "run":
             reply = [notebook.run(cell) for cell in request["cells"]]
         else:
-            reply = answer(request["probe"], notebook.namespace)
+            reply = answer(request["probe"], notebook.namespace, shelf)
         try:
             send(sock, reply)
         except wire.ProtocolError as error:
