@@ -289,15 +289,17 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
     interrupts, no further one.
     """
     from autograder.answering import answer
+    from autograder.shelf import Shelf
 
     answers: dict[str, dict] = {}
+    shelf = Shelf()
     for probe in asked.probes:
         question = {
             "action": probe.action,
             "spec": probe.spec,
             "watch": asked.forbidden,
         }
-        answers[probe.id] = answer(question, namespace)
+        answers[probe.id] = answer(question, namespace, shelf)
         facts = answers[probe.id]["facts"]
         untouched = probe.action == "attempted" and not facts.get("written")
         if untouched or _was_interrupted(answers[probe.id]):
