@@ -159,7 +159,7 @@ def test_who_remembers_is_made_anew(kind):
         {"weights": {}, "fill": True},
         {"method": "seen"},
     ],
-    ids=str,
+    ids=lambda other: " ".join(other),
 )
 def test_another_use_has_another_layer(other):
     first = probe(Plain, **other)

@@ -101,22 +101,21 @@ class Asked:
     def of_class(cls, x): ...
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        Asked.plain,
-        Asked().plain,
-        Asked().anything,
-        Asked.wrapped,
-        Asked().wrapped,
-        Asked().static,
-        Asked.of_class,
-        Asked,
-        functools.partial(Asked().plain, 1),
-        len,
-    ],
-    ids=repr,
-)
+ASKED = {
+    "a function": Asked.plain,
+    "a method": Asked().plain,
+    "a method without self": Asked().anything,
+    "a decorated function": Asked.wrapped,
+    "a decorated method": Asked().wrapped,
+    "a static method": Asked().static,
+    "a class method": Asked.of_class,
+    "a class": Asked,
+    "a partial": functools.partial(Asked().plain, 1),
+    "not of Python": len,
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 def test_signatures_are_the_same_twice(asked):
     with thrift.thrifty():
         for _ in range(2):
