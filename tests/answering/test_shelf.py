@@ -99,10 +99,29 @@ class InAPart(Plain):
         return x + float(self.part.calls > 2)
 
 
+class HoldsALongList(Plain):
+    def build(self, shape):
+        self.table = [0] * 5000
+
+    def seen(self, x):
+        self.table[-1] += 1
+        return x + float(self.table[-1] > 2)
+
+
+class Raising(list):
+    def __iter__(self):
+        raise OSError("not to be looked into")
+
+
+class HoldsWhatRaises(Plain):
+    def build(self, shape):
+        vars(self)["table"] = Raising()
+
+
 FORGETFUL = [Plain]
 REMEMBERING = [
     *(KeepsTheTensor, KeepsAnArray, CountsCalls, Lists, HasAVariable),
-    *(HasARawVariable, HasABox, InAPart),
+    *(HasARawVariable, HasABox, InAPart, HoldsALongList, HoldsWhatRaises),
 ]
 
 
