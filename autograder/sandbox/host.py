@@ -20,10 +20,10 @@ from autograder.course import Limits
 from autograder.sandbox import wire
 
 if sys.platform.startswith("linux"):
-    from autograder.sandbox import cgroup, gpu, jail, ladder, root, scratch
+    from autograder.sandbox import cgroup, gpu, jail, kernel, ladder, root, scratch
 
 START_SECONDS = 120
-FORKS_PER_ZYGOTE = 500
+GROWTH_MB = 100  # of a zygote's own memory; then a fresh one takes its place
 SESSION_BYTES = 32 << 20  # what one process may say in all
 GRACE_SECONDS = 2  # for a cell to notice that its time is up
 CLAIM_SECONDS = 60  # for the driver to start in a fork
@@ -107,7 +107,7 @@ class Sandbox:
         self._process: subprocess.Popen | None = None
         self._worn: list[subprocess.Popen] = []
         self._control: socket.socket | None = None
-        self._forks = 0
+        self._memory_mb = 0.0
         self.environment: dict[str, str] = {}
         cgroup.sweep()
         self._scratch = scratch.Base()
@@ -259,7 +259,8 @@ class Sandbox:
                 ours.close()
                 raise ConfinementError(f"The worker cannot start: {last[0]}")
             line += part
-        self._control, self._forks = ours, 0
+        self._control = ours
+        self._memory_mb, _ = kernel.usage(self._process.pid)
         self._drain(self._process.stderr)
         self.environment = {**json.loads(line), "device": self.device}
 
@@ -309,7 +310,6 @@ class Sandbox:
             with self._lock:
                 self._ready()
                 self._send(json.dumps(request).encode(), theirs)
-                self._forks += 1
         finally:
             wire_theirs.close()
             status_theirs.close()
@@ -317,12 +317,15 @@ class Sandbox:
         return Session(wire_ours, status_ours, output_ours, limits, leave)
 
     def _ready(self) -> None:
-        """Sees that a zygote is there, and a fresh one after many forks."""
+        """Sees that a zygote is there, and a fresh one where it has grown.
+
+        It has no reason to: its forks do the work.
+        """
         dead = self._process is None or self._process.poll() is not None
         if dead:
             self._stop()
             self._start()
-        elif self._forks >= FORKS_PER_ZYGOTE:
+        elif kernel.usage(self._process.pid)[0] > self._memory_mb + GROWTH_MB:
             # Its socket's end tells it to end, once its sessions have.
             self._control.close()
             self._worn = [p for p in self._worn if p.poll() is None] + [self._process]

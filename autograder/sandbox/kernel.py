@@ -113,3 +113,15 @@ def drop_bounding_set() -> None:
             control(PR_CAPBSET_DROP, capability)
         except OSError:
             return  # past the last one that this kernel knows
+
+
+def usage(pid: int) -> tuple[float, int]:
+    """Returns memory that is the process's own, in MiB, and its threads."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            fields = dict(line.split(":", 1) for line in file if ":" in line)
+        parts = (fields.get("RssAnon", "0"), fields.get("RssShmem", "0"))
+        memory = sum(int(part.split()[0]) for part in parts) / 1024
+        return memory, int(fields.get("Threads", "1"))
+    except (OSError, ValueError, IndexError):
+        return 0.0, 1

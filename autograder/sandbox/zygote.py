@@ -253,7 +253,7 @@ def _watch(child: int, status: int, limits: dict, place: str | None) -> dict:
             reason = "cancelled"
             _kill(child)
             continue
-        memory, threads = _usage(child)
+        memory, threads = kernel.usage(child)
         baseline = memory if baseline is None else min(baseline, memory)
         peak = max(peak, memory - baseline)
         if memory - baseline > limits["memory_mb"]:
@@ -302,18 +302,6 @@ def _end_orphans() -> None:
         for pid in orphans:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-
-
-def _usage(pid: int) -> tuple[float, int]:
-    """Returns memory that is the process's own, in MiB, and its threads."""
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            fields = dict(line.split(":", 1) for line in file if ":" in line)
-        parts = (fields.get("RssAnon", "0"), fields.get("RssShmem", "0"))
-        memory = sum(int(part.split()[0]) for part in parts) / 1024
-        return memory, int(fields.get("Threads", "1"))
-    except (OSError, ValueError, IndexError):
-        return 0.0, 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autograder.course import Limits
-from autograder.sandbox import jail, scratch
+from autograder.sandbox import host, jail, scratch
 from autograder.sandbox.host import ConfinementError, Sandbox, SessionLost
 
 
@@ -218,6 +218,18 @@ def test_the_collector_leaves_alone_what_was_forked(sandbox):
     told = run(sandbox, "import gc\nprint(gc.isenabled(), gc.get_freeze_count())")
     enabled, frozen = told["stdout"].split()
     assert enabled == "True" and int(frozen) > 100_000
+
+
+def test_a_zygote_that_has_grown_gives_way(monkeypatch):
+    cell = [{"id": "x", "source": "x = 1", "seconds": 9}]
+    with Sandbox(Limits()) as made, made.session() as before:
+        first = made._process
+        with made.session() as beside:
+            assert made._process is first and beside.run(cell)
+        monkeypatch.setattr(host, "GROWTH_MB", -1.0)
+        with made.session() as after:
+            assert made._process is not first and after.run(cell)
+        assert before.run(cell), "what the old one has begun goes on"
 
 
 def test_operations_run_as_they_are(sandbox):
