@@ -238,14 +238,15 @@ def test_no_hidden_number_reaches_a_message(graded):
     assert not [value for value in hidden if value in messages]
 
 
-def test_grading_again_reads_what_is_there(graded, small, sandbox):
+def test_grading_again_reads_what_is_there(graded, small, sandbox, monkeypatch):
     grader, submitted, outcomes, result, _ = graded
     again = Grader(small, NAME, grader.workplace, sandbox, jobs=2)
-    forks = sandbox._forks
+    opened = []
+    monkeypatch.setattr(sandbox, "_open", opened.append)
     repeated = list(again.grade(submitted))
     assert again.summary(repeated) == result
     # Only what could not be kept is run again: nothing here.
-    assert sandbox._forks == forks
+    assert not opened
 
 
 def test_a_changed_notebook_is_graded_again(graded, small, sandbox, solutions):
