@@ -79,7 +79,7 @@ def hand_back_one(
 
 
 def lightened(outcome: Outcome, grader: Grader) -> Outcome:
-    """Returns of an outcome what `hand_back_class` needs, which a whole class is kept.
+    """Returns what `hand_back_class` needs of an outcome, for a class is held at once.
 
     Args:
         outcome: the student's, handed back.

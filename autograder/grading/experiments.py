@@ -22,8 +22,8 @@ from autograder.safe import one_line
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DEFINITIONS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
-LITERAL = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp)
-LITERAL = (*LITERAL, ast.operator, ast.unaryop, ast.expr_context)
+SIGNS = (ast.operator, ast.unaryop, ast.expr_context)
+LITERAL = (ast.Constant, ast.Tuple, ast.UnaryOp, ast.BinOp, *SIGNS)
 COSTLY = frozenset(
     "fit evaluate predict train_on_batch test_on_batch sleep timeit prun input".split()
 )
@@ -131,8 +131,8 @@ class Code:
             out |= more
             made = [name for s in more for name in s.effect.makes]
             makers.subtract(made)
-            missing = [user for n in made if not makers[n] for user in self.readers[n]]
-            more = (self._through(missing, seen) & free) - out
+            lost = [user for n in made if not makers[n] for user in self.readers[n]]
+            more = (self._through(lost, seen) & free) - out
         kept = [s for s in self.statements if s not in out]
         lines = {(s.cell.id, line) for s in kept for line in s.lines}
         return [
