@@ -91,7 +91,7 @@ def test_a_course_from_generating_to_feedback(page, shoot, folder, lab, solution
     card.scroll_into_view_if_needed()
     shoot("student_check")
 
-    # Validates, which saves by itself; saving twice at once has JupyterLab ask what to do.
+    # Validates, which saves by itself; of two saves at once JupyterLab asks about one.
     page.get_by_role("button", name="Validate").click()
     dialog = page.locator(".jp-Dialog")
     dialog.wait_for()
