@@ -10,12 +10,26 @@ counts as ready-made, like Keras' own.
 
 from __future__ import annotations
 
+import functools
 import operator
 
 import keras
 from keras import ops
 
 __all__ = ["MultiHeadAttention"]
+
+
+@functools.lru_cache(100)
+def _ready_made(num_heads, key_dim, query, value, key, dtype):
+    """Returns Keras' layer, the same one for all layers of these sizes.
+
+    Its variables are only places to fill, and neither trained nor saved.
+    """
+    layer = keras.layers.MultiHeadAttention(
+        num_heads, key_dim, kernel_initializer="zeros", dtype=dtype
+    )
+    layer.build(*((None, None, size) for size in (query, value, key)))
+    return layer
 
 
 @keras.saving.register_keras_serializable(package="autograder")
@@ -47,20 +61,15 @@ class MultiHeadAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_heads = operator.index(num_heads)
         self.key_dim = operator.index(key_dim)
-        inner = keras.layers.MultiHeadAttention(
-            self.num_heads,
-            self.key_dim,
-            kernel_initializer="zeros",
-            dtype=self.dtype_policy,
-        )
-        # Keras does not look behind a function: the inner layer's variables are only
-        # places to fill, and neither trained nor saved.
-        self._inner = lambda: inner
+        if min(self.num_heads, self.key_dim) < 1:
+            raise ValueError(
+                "num_heads and key_dim must be positive; got "
+                f"{self.num_heads} and {self.key_dim}."
+            )
 
     def build(self, query_shape, value_shape=None, key_shape=None):
         value_shape = value_shape or query_shape
         key_shape = key_shape or value_shape
-        self._inner().build(query_shape, value_shape, key_shape)
         width = self.num_heads * self.key_dim
         self.query = self._dense("query", width, query_shape)
         self.key = self._dense("key", width, key_shape)
@@ -89,7 +98,10 @@ class MultiHeadAttention(keras.layers.Layer):
         # Keras' layer obeys masks that tensors carry, and takes them off; the contract
         # knows none, and a copy carries none.
         inputs = [ops.copy(tensor) for tensor in inputs]
-        inner = self._inner()
+        sizes = [tensor.shape[-1] for tensor in inputs]
+        inner = _ready_made(
+            self.num_heads, self.key_dim, *sizes, self.dtype_policy.name
+        )
         filled = [(place, self._weight_for(place)) for place in inner.weights]
         with keras.StatelessScope(state_mapping=filled):
             return inner.call(
