@@ -12,6 +12,7 @@ work while probes are answered; each sees what the other may miss.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -74,7 +75,7 @@ def read_uses(
     if not forbidden:
         return []
     try:
-        reader = _Reader(_statements(sources), tuple(forbidden))
+        reader = _Reader(_of_notebook(tuple(sources)), tuple(forbidden))
         seen = reader.reached(targets)
     except (RecursionError, MemoryError):
         return []
@@ -115,6 +116,16 @@ def _statements(sources: Iterable[str]) -> list[ast.stmt]:
     return found
 
 
+@functools.lru_cache(16)
+def _of_notebook(sources: tuple[str, ...]) -> list[tuple[ast.stmt, set[str]]]:
+    """Returns a notebook's statements, and what each of them patches.
+
+    Every exercise of a notebook is read for itself, from the same statements.
+    """
+    found = _statements(sources)[:STATEMENTS_LIMIT]
+    return [(statement, _patched(statement)) for statement in found]
+
+
 @dataclass(frozen=True)
 class Scope:
     """What names mean at one place: bindings of a function over the notebook's."""
@@ -146,7 +157,7 @@ class _Reader:
     statement gives a name twice (`try … except`), or `("unknown",)`.
     """
 
-    statements: list[ast.stmt]
+    statements: list[tuple[ast.stmt, set[str]]]
     forbidden: tuple[str, ...]
     seen: set[str] = field(default_factory=set)
 
@@ -156,13 +167,12 @@ class _Reader:
         self.patches: list[tuple[set[str], ast.stmt]] = []
         self.steps = 0
         before = Scope({}, top=True)
-        for statement in self.statements[:STATEMENTS_LIMIT]:
+        for statement, owners in self.statements:
             made: dict[str, tuple] = {}
             self._bind(statement, made, before)
             if made:
                 self.top.update(made)
                 before = Scope(made, before, top=True)
-            owners = _patched(statement)
             if owners:
                 self.patches.append((owners, statement))
         self.final = Scope(self.top, top=True)

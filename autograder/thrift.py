@@ -10,6 +10,8 @@ import pkgutil
 import types
 from collections.abc import Callable
 
+import numpy as np
+
 
 @contextlib.contextmanager
 def thrifty():
@@ -54,6 +56,10 @@ def _spared() -> list[tuple]:
         operations = "tensorflow.python.ops.gen_resource_variable_ops"
         wanted.append((operations, "var_handle_op", _nameless))
         wanted.append(("keras.src.layers.layer:Layer", "__setattr__", _untracked))
+        initials = "keras.src.initializers.random_initializers"
+        wanted.append((initials, "random", _Numbers))
+        arrays = "tensorflow.python.ops.gen_array_ops"
+        wanted.append((arrays, "reshape", _shape_in_an_array))
     found = []
     for path, name, spare in wanted:
         with contextlib.suppress(ImportError, AttributeError, TypeError, ValueError):
@@ -129,7 +135,11 @@ def _untracked(put: Callable) -> Callable:
     another layer. Where the class has something of that name, a property, they do as
     ever.
     """
-    plain = frozenset({bool, int, float, str, type(None)})
+    import keras
+
+    plain = {bool, int, float, str, type(None), types.FunctionType, inspect.Signature}
+    plain |= {keras.DTypePolicy, keras.InputSpec}
+    plain |= {c for c in vars(keras.initializers).values() if isinstance(c, type)}
 
     @functools.wraps(put)
     def untracked(layer, name: str, value) -> None:
@@ -139,3 +149,41 @@ def _untracked(put: Callable) -> Callable:
             put(layer, name, value)
 
     return untracked
+
+
+class _Numbers:
+    """The module `random`, as Keras' initializers use it, with NumPy's uniform numbers.
+
+    As evenly spread, and the same from the same seed. TensorFlow's take twelve
+    operations, a quarter of what a `Dense` layer costs.
+    """
+
+    def __init__(self, module: types.ModuleType):
+        self._module = module
+
+    def __getattr__(self, name: str):
+        return getattr(self._module, name)
+
+    def uniform(self, shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
+        import tensorflow as tf
+
+        if dtype != "float32" or type(seed) is not int or not tf.executing_eagerly():
+            return self._module.uniform(shape, minval, maxval, dtype, seed)
+        drawn = np.random.default_rng(seed).uniform(minval, maxval, shape)
+        return tf.constant(drawn.astype(dtype))
+
+
+def _shape_in_an_array(reshape: Callable) -> Callable:
+    """Hands on a shape as an array: of a list TensorFlow makes one in 13 us."""
+
+    @functools.wraps(reshape)
+    def reshaped(tensor, shape, name=None):
+        if type(shape) in (list, tuple) and all(map(_is_size, shape)):
+            shape = np.array(shape, "int32")
+        return reshape(tensor, shape, name)
+
+    return reshaped
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and -1 <= value < 1 << 31
