@@ -454,7 +454,7 @@ def call(spec: dict, namespace: dict) -> tuple[dict, dict]:
 
     With `method` in the spec, that method of the layer is called.
     """
-    function = made = make(spec, namespace)
+    function = make(spec, namespace)
     if "method" in spec:
         function = getattr(function, spec["method"])
     facts: dict = {}
@@ -462,9 +462,6 @@ def call(spec: dict, namespace: dict) -> tuple[dict, dict]:
     for i, entry in enumerate(spec["calls"]):
         args, named = arguments(entry)
         collect(str(i), function(*args, **named), facts, arrays)
-    untouched = "construct" in spec and not (spec.get("weights") or spec.get("fill"))
-    if untouched and "method" not in spec and len(spec["calls"]) == 1:
-        _shelf.get().offer(use_of(find(spec, namespace), spec), made)
     return facts, arrays
 
 

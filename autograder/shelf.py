@@ -38,9 +38,8 @@ class Use:
 
     made: Hashable
     """The class, its arguments, the dtype policy, the shapes of the first inputs."""
-    paths: tuple[str, ...] | None
-    """The weights that the probe gives numbers: none where it gives them to all, and
-    None where it leaves them as they are made."""
+    paths: tuple[str, ...]
+    """The weights that the probe gives numbers; none where it gives them to all."""
 
 
 def use_of(target: type, spec: dict) -> Use:
@@ -56,10 +55,7 @@ def use_of(target: type, spec: dict) -> Use:
     named = {k: v for k, v in call.get("kwargs", {}).items() if "mask" not in k}
     told = [spec["construct"], spec.get("global_policy"), spec.get("masks")]
     told += ["method" in spec, call.get("args"), named, call.get("dtype")]
-    own = not (spec.get("weights") or spec.get("fill"))
-    return Use(
-        (target, repr(_shaped(told))), None if own else tuple(spec.get("weights") or ())
-    )
+    return Use((target, repr(_shaped(told))), tuple(spec.get("weights") or ()))
 
 
 def _shaped(value: Any) -> Any:
@@ -79,17 +75,14 @@ class Shelf:
     def __init__(self):
         self._kept: dict[Use, Any] = {}
         self._lent: list[tuple] = []
-        self._offered: list[tuple[Use, Any]] = []
 
     def take(self, use: Use) -> Any:
         """Returns a layer that was made for the same use, or None.
 
-        Whoever gives all weights numbers can have one whose weights others gave some,
-        and everybody one whose weights nobody touched.
+        Whoever gives all weights numbers can have one whose weights others gave some.
         """
         for kept in self._kept:
-            same = use.paths in (kept.paths, ()) or kept.paths is None
-            if kept.made == use.made and same:
+            if kept.made == use.made and use.paths in (kept.paths, ()):
                 return self._kept.pop(kept)
         return None
 
@@ -104,16 +97,8 @@ class Shelf:
         with contextlib.suppress(Exception):  # a student's objects may raise anything
             self._lent.append((use, layer, given, trace(layer, given)))
 
-    def offer(self, use: Use, layer: Any) -> None:
-        """Notes a layer that one call of the probe builds, as a first call would."""
-        self._offered.append((use, layer))
-
     def put_back(self) -> None:
         """Takes back what a probe, that ended well, left as it was."""
-        for use, layer in self._offered:
-            with contextlib.suppress(Exception):
-                trace(layer, frozenset())  # or it could not be seen whether it changes
-                self._kept[use] = layer
         for use, layer, given, before in self._lent:
             with contextlib.suppress(Exception):
                 if _same(trace(layer, given), before):
@@ -123,7 +108,6 @@ class Shelf:
     def forget(self) -> None:
         """Gives up what a probe had that did not end well."""
         self._lent.clear()
-        self._offered.clear()
 
 
 # --- what a layer holds -----------------------------------------------------------

@@ -4,9 +4,13 @@ import functools
 import inspect
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+from keras.src.initializers import random_initializers
 from keras.src.layers import layer as keras_layer
 from keras.src.saving import saving_lib
+from tensorflow.python.ops import gen_array_ops
 from tensorflow.python.ops import gen_resource_variable_ops as operations
 
 from autograder import thrift
@@ -46,6 +50,8 @@ def test_it_is_over_when_it_is_over():
             saving_lib.get_attr_skipset,
             keras_layer.inspect,
             keras.layers.Layer.__setattr__,
+            random_initializers.random,
+            gen_array_ops.reshape,
         )
 
     before = replaced()
@@ -147,6 +153,8 @@ class Layer(keras.layers.Layer):
         self.part = keras.layers.Dense(2)
         self.parts = [keras.layers.Dense(2)]
         self.weight = self.add_weight(shape=(2,))
+        self.spec, self.policy = keras.InputSpec(ndim=2), keras.DTypePolicy("float32")
+        self.function, self.start = keras.activations.relu, keras.initializers.Ones()
 
     @property
     def units(self):
@@ -171,6 +179,7 @@ def test_what_a_layer_holds_is_the_same():
             for name, value in vars(layer).items()
             if type(value) in (bool, int, float, str, type(None))
         }
+        plain["others"] = [type(layer.spec), type(layer.start), layer.function]
         paths = [v.path for v in layer.weights], [x.name for x in layer._layers]
         return plain, paths, layer.units, layer._dtype_policy.name
 
@@ -185,3 +194,57 @@ def test_what_cannot_be_set_still_cannot_be():
         layer.fixed = layer.fixed  # Keras lets that pass
         with pytest.raises(AttributeError):
             layer.fixed = "other"
+
+
+@pytest.mark.parametrize("name", ["glorot_uniform", "he_uniform", "random_uniform"])
+def test_first_numbers_are_as_widely_spread_and_the_seeds(name):
+    def drawn(seed):
+        config = {"class_name": name, "config": {"seed": seed}}
+        start = keras.initializers.get(config)
+        return keras.ops.convert_to_numpy(start((200, 300), dtype="float32"))
+
+    due = drawn(1)
+    with thrift.thrifty():
+        one, again, other = drawn(1), drawn(1), drawn(2)
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).mean() > 0.99 and one.dtype == due.dtype
+    np.testing.assert_allclose(one.std(), due.std(), rtol=0.02)
+    np.testing.assert_allclose([one.min(), one.max()], [due.min(), due.max()], 0.02)
+    assert abs(one.mean()) < due.std() / 50
+
+
+def test_other_first_numbers_are_tensorflows_own():
+    """Of a graph, of half precision, of a generator of seeds, and normal ones."""
+    start = keras.initializers.GlorotUniform(seed=3)
+    generator = keras.random.SeedGenerator(1)
+    normal = keras.initializers.RandomNormal(seed=3)
+
+    def told():
+        generator.state.assign([1, 0])
+        own = keras.initializers.GlorotUniform(seed=generator)
+        graph = tf.function(lambda: start((3, 2), dtype="float32"))()
+        half = start((3, 2), dtype="float16")
+        return [graph, half, own((3, 2), dtype="float32"), normal((3, 2))]
+
+    before = [keras.ops.convert_to_numpy(x) for x in told()]
+    with thrift.thrifty():
+        for one, due in zip(told(), before, strict=True):
+            np.testing.assert_array_equal(one, due)
+
+
+@pytest.mark.parametrize(
+    "shape", [[3, 4], (12,), (-1, 2), (2, np.int64(6)), [True, 12], (1 << 40, 0), "x"]
+)
+@pytest.mark.parametrize("graph", [False, True])
+def test_reshaped_as_ever(shape, graph):
+    def told():
+        try:
+            put = lambda x: tf.reshape(x, shape)  # noqa: E731
+            done = (tf.function(put) if graph else put)(tf.range(12))
+        except Exception as error:
+            return type(error)
+        return done.numpy().tolist()
+
+    before = told()
+    with thrift.thrifty():
+        assert told() == before

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from autograder import exercises
 from autograder.answering import answer
@@ -162,3 +163,23 @@ def test_its_source_gives_no_solution_away(course):
 def test_nobody_waits_for_it():
     code = "import autograder, sys; sys.exit('autograder.given' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_layers_of_one_size_stay_apart():
+    """What is ready-made inside is one for all of them; their weights are their own."""
+    x = np.ones((1, 3, 4), "float32") + np.arange(3, dtype="float32")[:, None]
+    one, other = MultiHeadAttention(2, 3), MultiHeadAttention(2, 3)
+    told = [keras.ops.convert_to_numpy(layer(x)) for layer in (one, other, one)]
+    assert np.abs(told[0] - told[1]).max() > 1e-3
+    np.testing.assert_array_equal(told[0], told[2])
+    half = MultiHeadAttention(2, 3, dtype="mixed_float16")(x)
+    assert keras.backend.standardize_dtype(half.dtype) == "float16"
+
+
+def test_one_made_in_a_graph_serves_outside():
+    layer = MultiHeadAttention(3, 5)
+    x = np.ones((2, 4, 7), "float32")
+    layer.build((None, None, 7))
+    inside = tf.function(layer)(x)
+    np.testing.assert_allclose(inside, layer(x), atol=1e-6)
+    np.testing.assert_allclose(MultiHeadAttention(3, 5)(x).shape, x.shape)
