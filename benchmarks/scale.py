@@ -6,7 +6,8 @@ hundred are the demo's others: unreadable, an attempt at forgery, one that never
 which takes the time that it may. Every run is the command itself in a process of its
 own, pages and gradebook included. The reference's answers are made once, before, for
 all, and what a run of two takes is taken off: start, first picture, first page. The
-median of five runs stands for two, and for ten.
+median of several runs stands for two, and for ten: what the start varies by is a fifth
+of what ten submissions take.
 
     python benchmarks/scale.py [--assignment attention_head] [--sizes 10 100 1000]
 """
@@ -29,7 +30,7 @@ from autograder.course import load_course
 from autograder.demo import make_class
 
 FEW = 2  # a right and a wrong one: what a run takes whatever its size
-TIMES, SMALL = 5, 10  # runs of a class that is small, for the start's time varies
+SMALL = 10  # a class whose time the start's makes uncertain
 ROUGH = 34  # of so many submissions one is hostile or broken
 
 
@@ -40,20 +41,24 @@ def main() -> None:
     options.add_argument(
         "--rough", type=int, default=1000, help="size of the rough one"
     )
+    options.add_argument("--times", type=int, default=15, help="runs of a small one")
     chosen = options.parse_args()
-    name = chosen.assignment
+    name, times = chosen.assignment, chosen.times
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         honest, rough = sorted_out(make_class(load_course(), name, root / "demo"), name)
         lay_out(root / "first", name, honest, [], 1)
         grade(root, name, "first")  # the reference's answers, for all
         lay_out(root / "few", name, honest, [], FEW)
-        start, _ = several(root, name, "few", TIMES)
+        start, _ = several(root, name, "few", times)
         print(f"a run of {FEW}, which is taken off the others: {start:.1f} s\n")
         print("| submissions | s each | peak MB | again | peak MB | complete |")
         print("|---|---|---|---|---|---|", flush=True)
         costs = [
-            one_class(root, name, size, honest, [], start) for size in chosen.sizes
+            one_class(
+                root, name, size, honest, [], start, times if size <= SMALL else 1
+            )
+            for size in chosen.sizes
         ]
         if chosen.rough:
             one_class(root, name, chosen.rough, honest, rough, start)
@@ -64,13 +69,19 @@ def main() -> None:
 
 
 def one_class(
-    root: Path, name: str, size: int, honest: list[str], rough: list[str], start: float
+    root: Path,
+    name: str,
+    size: int,
+    honest: list[str],
+    rough: list[str],
+    start: float,
+    times: int = 1,
 ) -> float:
     """Grades one class twice and tells of it; returns the seconds of a submission."""
     kind = f"{size}{', 3 % of them rough' if rough else ''}"
     which = f"class{size}{'rough' if rough else ''}"
     lay_out(root / which, name, honest, rough, size)
-    seconds, peak = several(root, name, which, TIMES if size <= SMALL else 1)
+    seconds, peak = several(root, name, which, times)
     again, after = grade(root, name, which)
     each = (seconds - start) / (size - FEW)
     said = complete(root / f"out-{which}", name, size)
