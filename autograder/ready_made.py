@@ -59,13 +59,12 @@ def broken_rule(exercise: Exercise, names: Sequence[str], student: bool = False)
 
 
 def read_uses(
-    sources: Iterable[str], targets: Sequence[str], forbidden: Sequence[str]
+    code: Code | Iterable[str], targets: Sequence[str], forbidden: Sequence[str]
 ) -> list[str]:
     """Returns the forbidden parts that code mentions where the targets reach it.
 
     Args:
-        sources: the cells' code in the order in which they run. What does not parse
-            is left out.
+        code: a notebook's, or its cells' sources.
         targets: the objects that an exercise asks for.
         forbidden: dotted names, such as `keras.layers.MultiHeadAttention`.
 
@@ -74,8 +73,9 @@ def read_uses(
     """
     if not forbidden:
         return []
+    code = code if isinstance(code, Code) else Code(code)
     try:
-        reader = _Reader(_of_notebook(tuple(sources)), tuple(forbidden))
+        reader = _Reader(code.statements, tuple(forbidden))
         seen = reader.reached(targets)
     except (RecursionError, MemoryError):
         return []
@@ -116,14 +116,22 @@ def _statements(sources: Iterable[str]) -> list[ast.stmt]:
     return found
 
 
-@functools.lru_cache(16)
-def _of_notebook(sources: tuple[str, ...]) -> list[tuple[ast.stmt, set[str]]]:
-    """Returns a notebook's statements, and what each of them patches.
+class Code:
+    """A notebook's code, parsed once for all exercises that are read in it.
 
-    Every exercise of a notebook is read for itself, from the same statements.
+    Args:
+        sources: the cells' code in the order in which they run. What does not parse
+            is left out.
     """
-    found = _statements(sources)[:STATEMENTS_LIMIT]
-    return [(statement, _patched(statement)) for statement in found]
+
+    def __init__(self, sources: Iterable[str]):
+        self._sources = tuple(sources)
+
+    @functools.cached_property
+    def statements(self) -> list[tuple[ast.stmt, set[str]]]:
+        """The statements, and the names onto which each of them hangs something."""
+        found = _statements(self._sources)[:STATEMENTS_LIMIT]
+        return [(statement, _patched(statement)) for statement in found]
 
 
 @dataclass(frozen=True)

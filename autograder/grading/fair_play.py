@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from autograder.exercise import Exercise
 from autograder.judging import Answers
-from autograder.ready_made import broken_rule, read_uses
+from autograder.ready_made import Code, broken_rule, read_uses
 from autograder.results import ExerciseResult
 
 
 def parts_used(
-    exercise: Exercise, sources: Sequence[str], answers: Mapping[str, Answers]
+    exercise: Exercise, code: Code, answers: Mapping[str, Answers]
 ) -> list[str]:
     """Returns the forbidden parts that an exercise was answered with.
 
     Args:
         exercise: what was asked.
-        sources: the code that ran, in order.
+        code: what ran.
         answers: what the worker said, by probe. It may be forged: only names that the
             exercise forbids are believed.
     """
-    read = read_uses(sources, exercise.names, exercise.forbidden)
+    read = read_uses(code, exercise.names, exercise.forbidden)
     told = [answer["facts"].get("ready_made") for answer in answers.values()]
     ran = [name for names in told if isinstance(names, list) for name in names]
     return [name for name in exercise.forbidden if name in read or name in ran]

@@ -28,6 +28,7 @@ from autograder.judging import (
     tell_error,
     verdicts_on,
 )
+from autograder.ready_made import Code
 from autograder.results import (
     CheckResult,
     Evidence,
@@ -118,7 +119,7 @@ def grade_submission(
     timed = Timed(sandbox)
     said = _asked(timed, rebuilt, asked, paper) if asked else Conversation()
     results: list[ExerciseResult] = []
-    code = python_of(rebuilt.cells)
+    code = Code(python_of(rebuilt.cells))
     for exercise in paper.exercises:
         met = [r.misconception for r in results if r.misconception]
         made = _exercise_result(exercise, rebuilt, paper, said, met)
@@ -179,7 +180,7 @@ def replay_exercise(
     made = _exercise_result(exercise, rebuilt, paper, said, list(met))
     answers = said.answers.get(exercise.id, {})
     if exercise.forbidden and asked:
-        code = python_of(rebuilt.cells)
+        code = Code(python_of(rebuilt.cells))
         apply_rule(exercise, made, parts_used(exercise, code, answers))
     if exercise.id in said.lost or not answers:
         return Replayed(made, None, answers)
