@@ -55,6 +55,7 @@ KINDS = 6  # of submissions, in turn; the others grade one of each
 FIRST, WRONG = "s000", 2
 CLASS = 300  # submissions over which what is fixed is spread
 WAYS = ("nbgrader autograde", "otter run", "ours, 1 worker", "ours, all cores")
+LOOK = 3  # seconds: to look at memory takes a processor 0.1 s, and from the graders
 GRADEBOOK = "empty.db"  # which knows the assignment and nobody's points
 SLOW = "\n\ntotal = 0\nfor number in range(20_000_000):\n    total += number\n"
 BROKEN = "\n\nresult = attention(query, key\n"
@@ -121,7 +122,7 @@ def measured(work) -> dict:
     peaks = [0.0]
 
     def watch() -> None:
-        while not ended.wait(0.25):
+        while not ended.wait(LOOK):
             # Twice: who forks while the list is gone through is counted double.
             peaks.append(min(memory_of_children(), memory_of_children()))
 
