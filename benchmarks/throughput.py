@@ -55,7 +55,7 @@ KINDS = 6  # of submissions, in turn; the others grade one of each
 FIRST, WRONG = "s000", 2
 CLASS = 300  # submissions over which what is fixed is spread
 WAYS = ("nbgrader autograde", "otter run", "ours, 1 worker", "ours, all cores")
-LOOK = 3  # seconds: to look at memory takes a processor 0.1 s, and from the graders
+LOOK = 3  # seconds: a look at memory takes 0.06 s of a processor, from the graders
 GRADEBOOK = "empty.db"  # which knows the assignment and nobody's points
 SLOW = "\n\ntotal = 0\nfor number in range(20_000_000):\n    total += number\n"
 BROKEN = "\n\nresult = attention(query, key\n"
