@@ -17,7 +17,8 @@ import numpy as np
 def thrifty():
     """Spares that as long as it is open; a notebook's own code never sees it.
 
-    What layers compute, what variables are called and what is saved stay the same.
+    What layers compute, what variables are called and what is saved stay the same; the
+    first numbers of a weight are as widely spread, but others.
     """
     with contextlib.ExitStack() as after:
         for place, name, quicker in _spared():
@@ -90,17 +91,21 @@ def _nameless(made: Callable) -> Callable:
     return nameless
 
 
-class _Remembering:
-    """The module `inspect`, as Keras uses it: a signature is worked out once.
-
-    Keras asks four times for each layer, of the class's `__init__`, `call` and `build`.
-    """
+class _StandIn:
+    """A module as Keras uses it; who inherits does some of it in another way."""
 
     def __init__(self, module: types.ModuleType):
         self._module = module
 
     def __getattr__(self, name: str):
         return getattr(self._module, name)
+
+
+class _Remembering(_StandIn):
+    """The module `inspect`, as Keras uses it: a signature is worked out once.
+
+    Keras asks four times for each layer, of the class's `__init__`, `call` and `build`.
+    """
 
     def signature(self, asked: Callable) -> inspect.Signature:
         """Returns a function's signature, or a method's, which is without `self`."""
@@ -151,18 +156,12 @@ def _untracked(put: Callable) -> Callable:
     return untracked
 
 
-class _Numbers:
+class _Numbers(_StandIn):
     """The module `random`, as Keras' initializers use it, with NumPy's uniform numbers.
 
     As evenly spread, and the same from the same seed. TensorFlow's take twelve
     operations, a quarter of what a `Dense` layer costs.
     """
-
-    def __init__(self, module: types.ModuleType):
-        self._module = module
-
-    def __getattr__(self, name: str):
-        return getattr(self._module, name)
 
     def uniform(self, shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
         import tensorflow as tf
