@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,9 +65,28 @@ def compile_call(function: Callable, args: list, named: dict) -> Any:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(lambda: function(*args, **named))()
+        # AutoGraph does not go through Keras' `__call__`, so it would convert the line
+        # below and nothing of a layer; as in `fit`, no layer's `call` is converted.
+        converted = not isinstance(function, keras.layers.Layer)
+        graph = tf.function(lambda: function(*args, **named), autograph=converted)
+        with _unoptimized():
+            return graph()
     if backend == "jax":
         import jax
 
         return jax.jit(lambda: function(*args, **named))()
     return function(*args, **named)
+
+
+@contextlib.contextmanager
+def _unoptimized():
+    """Has TensorFlow run a graph as it was traced: it is to run only once."""
+    import tensorflow as tf
+
+    options, name = tf.config.optimizer, "disable_meta_optimizer"
+    before = options.get_experimental_options().get(name, False)
+    options.set_experimental_options({name: True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({name: before})

@@ -34,6 +34,10 @@ def next_token_logits(
     places = np.argsort(order).astype("int32")
     asked = [0]
 
+    def follows(ids, take: Callable):
+        first, last = take(places, ids[:, 0]), take(places, ids[:, -1])
+        return (last + first % 3 + 1) % len(order)
+
     def function(ids):
         asked[0] += 1
         if asked[0] > limit:
@@ -47,9 +51,16 @@ def next_token_logits(
                 f"`next_token_logits` was given ids of shape {tuple(ids.shape)}; "
                 "it takes (B, T)."
             )
-        first, last = ops.take(places, ids[:, 0]), ops.take(places, ids[:, -1])
-        follows = (last + first % 3 + 1) % len(order)
-        told = ops.take(logits, follows, axis=0)
-        return ops.convert_to_numpy(told) if plain else told
+        try:
+            known = ops.convert_to_numpy(ids)
+        except (NotImplementedError, TypeError):  # traced: there are no numbers yet
+            return ops.take(logits, follows(ids, ops.take), axis=0)
+        if known.max(initial=0) >= len(order):
+            raise ValueError(
+                f"`next_token_logits` was given the id {known.max()}; its ids go from "
+                f"0 to {len(order) - 1}."
+            )
+        told = logits[follows(known, np.take)]
+        return told if plain else ops.convert_to_tensor(told)
 
     return function

@@ -23,7 +23,16 @@ import sys
 import tempfile
 import time
 
-from autograder.sandbox import cgroup, gpu, jail, kernel, root, scratch, seccomp
+from autograder.sandbox import (
+    cgroup,
+    foresight,
+    gpu,
+    jail,
+    kernel,
+    root,
+    scratch,
+    seccomp,
+)
 
 POLL_SECONDS = 0.03
 REQUEST_BYTES = 64 * 1024
@@ -78,6 +87,8 @@ def preload() -> dict:
     root.hidden_package()
     with contextlib.suppress(OSError):
         seccomp.program(1)
+    if backend == "tensorflow":
+        foresight.look_up()
     gc.enable()
     gc.collect()
     gc.freeze()  # or a fork's collector would touch, and so copy, all of it

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from autograder.answering import answer
 from autograder.records import from_bytes, to_bytes
@@ -61,6 +62,35 @@ def test_round_trips(action):
     assert got["error"] is None
     arrays = list(got["arrays"].values())
     np.testing.assert_allclose(arrays[0], arrays[-1], rtol=1e-6)
+
+
+def test_a_graph_is_traced_as_fit_would_and_a_function_by_autograph():
+    def halved(x):
+        if keras.ops.sum(x) > 0:
+            x = x / 2
+        return x
+
+    class Halved(keras.layers.Layer):
+        def call(self, x):
+            return halved(x)
+
+    def told(target, **spec):
+        spec = {"target": target, "calls": [{"args": [X]}], **spec}
+        names = {"halved": halved, "Halved": Halved}
+        return answer({"action": "compiled", "spec": spec}, names)
+
+    np.testing.assert_allclose(told("halved")["arrays"]["after/0"], X / 2)
+    error = told("Halved", construct={})["error"]
+    assert "symbolic" in error["message"] and "Python `bool`" in error["message"]
+
+
+def test_a_notebooks_own_graphs_are_optimized_as_before():
+    for before in (False, True):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+        ask("compiled", weights={"dense.kernel": KERNEL}, calls=[{"args": [X]}])
+        after = tf.config.optimizer.get_experimental_options()
+        assert after["disable_meta_optimizer"] is before
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 def test_gradients_by_weights_and_inputs():

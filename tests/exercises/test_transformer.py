@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from autograder import exercises
 from autograder.answering import answer
 from autograder.authoring.reference import reference_cells
 from autograder.course import load_course
+from autograder.language import next_token_logits
 
 COURSE = load_course()
 
@@ -156,3 +158,22 @@ def test_a_loop_without_an_end_is_told(reference):
     told = answer({"action": probe.action, "spec": probe.spec}, {DECODE: greedy_decode})
     assert told["error"]["type"] == "Refusal"
     assert "it must end after `max_new_tokens` rounds" in told["error"]["message"]
+
+
+LANGUAGE = np.random.default_rng(5).permutation(12), np.eye(12, dtype="float32")
+IDS = np.random.default_rng(6).integers(0, 12, (3, 5))
+
+
+@pytest.mark.parametrize("kind", [np.array, tf.constant, np.ndarray.tolist])
+def test_the_language_says_the_same_in_a_graph(kind):
+    told = next_token_logits(*LANGUAGE, plain=False, limit=9)
+    places = np.argsort(LANGUAGE[0])
+    follows = (places[IDS[:, -1]] + places[IDS[:, 0]] % 3 + 1) % 12
+    np.testing.assert_array_equal(told(kind(IDS)), LANGUAGE[1][follows])
+    np.testing.assert_array_equal(tf.function(told)(tf.constant(IDS)), told(IDS))
+
+
+def test_the_language_names_an_id_that_it_has_not():
+    told = next_token_logits(*LANGUAGE, plain=False, limit=9)
+    with pytest.raises(ValueError, match="the id 19; its ids go from 0 to 11"):
+        told(np.where(IDS.max() == IDS, 19, IDS))
