@@ -10,6 +10,7 @@ other uses of the name are no definitions.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Mapping
 from copy import deepcopy
@@ -96,15 +97,20 @@ class _Rebuilder:
         self.release, self.names = release, names
         self.result = Rebuilt()
         self.ours = {grade_id(c): c for c in release.cells if grade_id(c)}
-        self.shown = [
-            c for c in release.cells if c.cell_type == "code" and not grade_id(c)
-        ]
+        self.shown = {
+            normal(c.source): c
+            for c in release.cells
+            if c.cell_type == "code" and not grade_id(c)
+        }
         self.asked = {name for wanted in names.values() for name in wanted}
-        self.starters: dict[str, str] = {}
+        self.given = {normal(c.source) for c in release.cells}
+        starters = _starters(tuple(self.ours[e].source for e in names))
+        self.starters = {
+            name: starters[name][0] for name in starters.keys() & self.asked
+        }
         """The shape of the starter code, by name."""
-        self.takes: dict[str, list[str]] = {}
+        self.takes = {name: starters[name][1] for name in self.starters}
         """The arguments that the starter code takes, by name."""
-        self._read_starters()
         self.theirs = self._read(notebook)
         self.result.receipt = read_receipt(notebook, self._assignment())
         self.taken: dict[Theirs, str] = {}  # a cell → its exercise, or "" for ours
@@ -127,13 +133,6 @@ class _Rebuilder:
         self._order()
         self._frame()
         return self.result
-
-    def _read_starters(self) -> None:
-        for exercise, wanted in self.names.items():
-            for d in definitions(self.ours[exercise].source):
-                if d.made is not None and d.name in wanted:
-                    self.starters[d.name] = shape_of(d.made)
-                    self.takes[d.name] = takes(d.made)
 
     def _repair(self, text: str, cell: Theirs | None = None) -> None:
         told = one_line(f"cell {cell.number}: {text}" if cell else text)
@@ -231,13 +230,12 @@ class _Rebuilder:
     def _written(self, exercise: str) -> list[Theirs]:
         """Returns the cells that define what is asked, the best kind of them."""
         wanted = self.names[exercise]
-        given = {normal(c.source) for c in self.release.cells}
         for strong in (True, False):
             found = [
                 c
                 for c in self.theirs
                 if c.writes(wanted, self.starters, strong)
-                and normal(c.cell.source) not in given
+                and normal(c.cell.source) not in self.given
             ]
             code = [c for c in found if c.cell.cell_type == "code"]
             parsed = [c for c in code or found if c.tree is not None]
@@ -351,10 +349,11 @@ class _Rebuilder:
     # --- what is ours ---
 
     def _is_shown(self, cell: Theirs) -> bool:
-        return any(same_code(cell.code, c.source) for c in self.shown)
+        return normal(cell.code) in self.shown
 
     def _set_aside_ours(self) -> None:
         """Marks the cells whose text the release supplies, and those only shown."""
+        texts = {normal(c.source) for c in self.ours.values()}
         for cell in self.theirs:
             if cell in self.taken or cell.cell.cell_type != "code":
                 continue
@@ -363,7 +362,7 @@ class _Rebuilder:
                 self.taken[cell] = "shown"
             elif (
                 self._is_check(cell.code)
-                or any(same_code(cell.code, c.source) for c in self.ours.values())
+                or normal(cell.code) in texts
                 or not normal(cell.without_stubs(self.starters)).strip()
             ):
                 self.taken[cell] = ""
@@ -486,7 +485,7 @@ class _Rebuilder:
     def _is_played_with(self, cell: Theirs) -> bool:
         """Tells one of our plots that they played with from a student's own helper."""
         words = set(re.findall(r"\w+", cell.code))
-        for shown in self.shown:
+        for shown in self.shown.values():
             theirs = set(re.findall(r"\w+", shown.source))
             if len(words & theirs) > 0.8 * max(len(theirs), len(words), 1):
                 return True
@@ -520,3 +519,10 @@ class _Rebuilder:
 def python_of(cells: list[Cell]) -> list[str]:
     """Returns the code that runs, as plain Python, in order."""
     return [as_python(cell.source) for cell in cells if cell.kind != "shown"]
+
+
+@functools.lru_cache(8)
+def _starters(sources: tuple[str, ...]) -> dict[str, tuple[str, list[str]]]:
+    """Returns shape and arguments of what the course's own cells define, by name."""
+    made = [d for source in sources for d in definitions(source) if d.made is not None]
+    return {d.name: (shape_of(d.made), takes(d.made)) for d in made}
