@@ -585,16 +585,12 @@ def symbolic_call(entry: dict, spec: dict) -> tuple[Callable, list, list[np.ndar
     import keras
 
     inputs: list = []
-    values: list[np.ndarray] = []
     for name, value in _named_arguments(entry):
         if not isinstance(value, np.ndarray):
             continue
         free = spec.get("unknown", {}).get(name, [0])
-        shape = [None if i in free else n for i, n in enumerate(value.shape)]
-        floats = entry.get("dtype") and value.dtype.kind == "f"
-        kind = entry["dtype"] if floats else value.dtype.name
-        inputs.append(keras.Input(batch_shape=tuple(shape), dtype=kind))
-        values.append(value.astype(kind))
+        shape = tuple(None if i in free else n for i, n in enumerate(value.shape))
+        inputs.append(keras.Input(batch_shape=shape, dtype=_kind(entry, value)))
 
     def put(function: Callable, tensors) -> Any:
         waiting = iter(tensors)
@@ -603,7 +599,18 @@ def symbolic_call(entry: dict, spec: dict) -> tuple[Callable, list, list[np.ndar
         )
         return function(*args, **named)
 
-    return put, inputs, values
+    return put, inputs, symbolic_values(entry)
+
+
+def symbolic_values(entry: dict) -> list[np.ndarray]:
+    """Returns the arrays of a call in the order of its arguments."""
+    values = [v for _, v in _named_arguments(entry) if isinstance(v, np.ndarray)]
+    return [value.astype(_kind(entry, value)) for value in values]
+
+
+def _kind(entry: dict, value: np.ndarray) -> str:
+    floats = entry.get("dtype") and value.dtype.kind == "f"
+    return entry["dtype"] if floats else value.dtype.name
 
 
 def _named_arguments(entry: dict) -> list[tuple[str, Any]]:
@@ -620,7 +627,10 @@ def functional(function: Callable, entry: dict, spec: dict):
         outputs = leaves(put(function, inputs))
     else:
         outputs = leaves(wrap(lambda *tensors: put(function, tensors))(*inputs))
-    return keras.Model(inputs, outputs), values, outputs
+    model = keras.Model(inputs, outputs)
+    if isinstance(function, keras.layers.Layer):
+        _shelf.get().keep_graph(function, entry, model)
+    return model, values, outputs
 
 
 def wrap(function: Callable):
@@ -647,13 +657,6 @@ def symbolic(spec: dict, namespace: dict) -> tuple[dict, dict]:
         given = values if i == 0 else symbolic_values(entry)
         collect(str(i), model([tensor(v) for v in given]), facts, arrays)
     return facts, arrays
-
-
-def symbolic_values(entry: dict) -> list[np.ndarray]:
-    """Returns the arrays of a call in the order of its arguments."""
-    return [
-        value for _, value in _named_arguments(entry) if isinstance(value, np.ndarray)
-    ]
 
 
 @action
@@ -788,8 +791,11 @@ def reload(spec: dict, namespace: dict) -> tuple[dict, dict]:
     """Saves a model of the layer as `.keras`, loads it, and calls both."""
     import keras
 
-    layer = make(spec, namespace)
-    model, values, _ = functional(layer, spec["calls"][0], spec)
+    layer, entry = make(spec, namespace), spec["calls"][0]
+    # Traced for the unknown sizes it is traced well enough, if with more of them.
+    model, values = _shelf.get().graph_of(layer, entry), symbolic_values(entry)
+    if model is None:
+        model, values, _ = functional(layer, entry, spec)
     custom = {type(layer).__name__: type(layer)} | {
         name: obj
         for name, obj in namespace.items()

@@ -75,6 +75,7 @@ class Shelf:
     def __init__(self):
         self._kept: dict[Use, Any] = {}
         self._lent: list[tuple] = []
+        self._graphs: dict[int, tuple] = {}
 
     def take(self, use: Use) -> Any:
         """Returns a layer that was made for the same use, or None.
@@ -85,6 +86,15 @@ class Shelf:
             if kept.made == use.made and use.paths in (kept.paths, ()):
                 return self._kept.pop(kept)
         return None
+
+    def keep_graph(self, layer: Any, call: dict, graph: Any) -> None:
+        """Keeps what a layer was traced into; who never gets that layer never asks."""
+        self._graphs[id(layer)] = layer, repr(_shaped(call)), graph
+
+    def graph_of(self, layer: Any, call: dict) -> Any:
+        """Returns what a layer was traced into by a call of these shapes, or None."""
+        _, known, graph = self._graphs.get(id(layer), (None, None, None))
+        return graph if known == repr(_shaped(call)) else None
 
     def lend(self, use: Use, layer: Any, given: Set[int]) -> None:
         """Notes what a layer holds, now that it is built and before it is asked.

@@ -227,3 +227,68 @@ def test_a_class_of_the_same_name_is_another():
     for kind, sign in ((Plain, 1), (Other, -1), (Plain, 1)):
         told = answer(probe(Plain), {"Plain": kind}, shelf)
         np.testing.assert_array_equal(told["arrays"]["0/0"], sign * X)
+
+
+class Traced(keras.layers.Layer):
+    """Notes which sizes were unknown where it was traced; of 4 units, it knows one."""
+
+    traced: list = []
+
+    def __init__(self, units=3, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.inner = keras.layers.Dense(units, use_bias=False)
+
+    def call(self, x, mask=None):
+        if None in x.shape:
+            self.traced.append(tuple(x.shape))
+        return self.inner(x + 0.0 * x.shape[1] if self.units == 4 else x)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@pytest.fixture
+def traced():
+    Traced.traced.clear()
+    yield Traced.traced
+    Traced.traced.clear()
+
+
+ANY = probe(Traced, action="symbolic", unknown={"0": [0, 1]})
+RELOAD = probe(Traced, action="reload", weights={}, fill=True)
+
+
+def test_a_file_is_written_of_what_was_traced_already(traced):
+    told = asked(Traced, ANY, RELOAD)[0][1]
+    assert set(traced) == {(None, None, 3)}
+    traced.clear()
+    alone = asked(Traced, RELOAD)[0][0]
+    assert set(traced) == {(None, 2, 3)}
+    for name, array in alone.items():
+        np.testing.assert_array_equal(told[name], array)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"x": X[:1]},
+        {"construct": {"name": "other"}},
+        {"calls": [{"args": [X], "kwargs": {"mask": X[..., 0] > 1}}]},
+    ],
+    ids=lambda other: " ".join(other),
+)
+def test_of_another_call_it_is_traced_for_its_own(traced, other):
+    other = {"weights": {}, "fill": True, **other}
+    asked(Traced, ANY, probe(Traced, action="reload", **other))
+    assert {shape[1] for shape in traced} == {None, 2}
+
+
+def test_who_cannot_take_every_size_is_still_loaded(traced):
+    wide = {"construct": {"units": 4}, "kernel": np.ones((3, 4), "float32")}
+    shelf, names = Shelf(), {"Traced": Traced}
+    every = probe(Traced, action="symbolic", unknown={"0": [0, 1]}, **wide)
+    assert answer(every, names, shelf)["error"]
+    told = answer(probe(Traced, action="reload", fill=True, **wide), names, shelf)
+    assert told["error"] is None
+    np.testing.assert_array_equal(told["arrays"]["before/0"], told["arrays"]["after/0"])
