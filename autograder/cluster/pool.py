@@ -213,6 +213,8 @@ class Elsewhere:
             self._step(PATIENCE, verb="close")
         self._cluster.free(self._place)
 
+    let_go = close
+
     def _step(self, patience: float, /, **request: Any) -> Any:
         """Has the worker take a step; returns its answer.
 

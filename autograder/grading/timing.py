@@ -68,7 +68,7 @@ class TimedSession:
         return self
 
     def __exit__(self, *exception) -> None:
-        self._session.close()
+        self._session.let_go()
 
     def run(self, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """As `Session.run`."""

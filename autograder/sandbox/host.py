@@ -106,6 +106,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._worn: list[subprocess.Popen] = []
+        self._drainers: list[threading.Thread] = []
         self._control: socket.socket | None = None
         self._memory_mb = 0.0
         self.environment: dict[str, str] = {}
@@ -141,6 +142,8 @@ class Sandbox:
         """Ends the zygote, and with it every session."""
         with self._lock:
             self._stop()
+            for drainer in self._drainers:
+                drainer.join(timeout=2)
         self._scratch.close()
 
     def session(self, limits: Limits | None = None) -> Session:
@@ -293,7 +296,7 @@ class Sandbox:
         plan: jail.Plan,
         limits: Limits,
         place: str | None = None,
-        leave: Callable[[], None] = lambda: None,
+        leave: Callable[[], None] | None = None,
     ) -> Session:
         """Forks. `place` names the GPU; `leave` is called when the session is over."""
         wire_ours, wire_theirs = socket.socketpair()
@@ -314,7 +317,11 @@ class Sandbox:
             wire_theirs.close()
             status_theirs.close()
             os.close(output_theirs)
-        return Session(wire_ours, status_ours, output_ours, limits, leave)
+        session = Session(wire_ours, status_ours, output_ours, limits, leave)
+        with self._lock:
+            going = [drainer for drainer in self._drainers if drainer.is_alive()]
+            self._drainers = [*going, session.drainer]
+        return session
 
     def _ready(self) -> None:
         """Sees that a zygote is there, and a fresh one where it has grown.
@@ -386,7 +393,7 @@ class Session:
         status: socket.socket,
         output: int,
         limits: Limits,
-        leave: Callable[[], None] = lambda: None,
+        leave: Callable[[], None] | None = None,
     ):
         self._sock, self._status, self._limits = sock, status, limits
         self._leave = leave
@@ -394,10 +401,9 @@ class Session:
         self._deadline = time.monotonic() + limits.wall_seconds + 5
         self._room = SESSION_BYTES
         self._printed = bytearray()
-        self._drainer = threading.Thread(
-            target=self._drain, args=(output,), daemon=True
-        )
-        self._drainer.start()
+        self.drainer = threading.Thread(target=self._drain, args=(output,), daemon=True)
+        """Ends when nothing that the session started is left."""
+        self.drainer.start()
 
     def __enter__(self) -> Session:
         return self
@@ -480,6 +486,18 @@ class Session:
             self._wait(cancel=True)
         return self._ending
 
+    def let_go(self) -> None:
+        """Has the process end as `close` does, without waiting until it has.
+
+        Its place on a GPU is free only when it is gone, so for that it is waited.
+        """
+        if self._leave is not None:
+            self.close()
+        elif self._ending is None:
+            self._ending = Ending("let go")
+            self._sock.close()
+            self._status.close()  # which the monitor sees at once
+
     def _wait(self, cancel: bool) -> Ending:
         if self._ending is not None:
             return self._ending
@@ -492,8 +510,9 @@ class Session:
                 data += part
         self._sock.close()
         self._status.close()
-        self._leave()
-        self._drainer.join(timeout=2)
+        if self._leave is not None:
+            self._leave()
+        self.drainer.join(timeout=2)
         try:
             self._ending = Ending(**json.loads(data))
         except (ValueError, TypeError):

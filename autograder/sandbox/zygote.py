@@ -262,21 +262,22 @@ def _watch(child: int, status: int, limits: dict, place: str | None) -> dict:
             break
         if select.select([status], [], [], POLL_SECONDS)[0]:
             reason = "cancelled"
-            _kill(child)
-            continue
-        memory, threads = kernel.usage(child)
-        baseline = memory if baseline is None else min(baseline, memory)
-        peak = max(peak, memory - baseline)
-        if memory - baseline > limits["memory_mb"]:
-            reason = "memory"
-        elif threads > limits["threads"]:
-            reason = "threads"
-        elif time.monotonic() - start > limits["wall_seconds"]:
-            reason = "wall"
-        elif place and scratch.overfull(place, limits["file_mb"]):
-            reason = "disk"
+        else:
+            memory, threads = kernel.usage(child)
+            baseline = memory if baseline is None else min(baseline, memory)
+            peak = max(peak, memory - baseline)
+            if memory - baseline > limits["memory_mb"]:
+                reason = "memory"
+            elif threads > limits["threads"]:
+                reason = "threads"
+            elif time.monotonic() - start > limits["wall_seconds"]:
+                reason = "wall"
+            elif place and scratch.overfull(place, limits["file_mb"]):
+                reason = "disk"
         if reason != "exited":
             _kill(child)
+            _, code, usage = os.wait4(child, 0)
+            break
     ended = os.waitstatus_to_exitcode(code)
     if reason == "exited" and ended < 0:
         reason = "cpu" if -ended == signal.SIGXCPU else "signal"

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import textwrap
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder.course import Limits
-from autograder.sandbox import host, jail, scratch
+from autograder.sandbox import host, jail, scratch, zygote
 from autograder.sandbox.host import ConfinementError, Sandbox, SessionLost
 
 
@@ -278,14 +279,52 @@ def test_the_zygote_may_die_and_nothing_else_is_lost(early):
 def test_a_killed_monitor_is_no_fault_of_the_submission(sandbox):
     with sandbox.session() as session:
         session.run([{"id": "x", "source": "y = 1", "seconds": 9}])
-        zygote = sandbox._process.pid
-        own = Path(f"/proc/{zygote}/task/{zygote}/children")
-        (monitor,) = own.read_text().split()
+        parent = sandbox._process.pid
+        own = Path(f"/proc/{parent}/task/{parent}/children")
+        monitor = own.read_text().split()[-1]  # others may be on their way out
         os.kill(int(monitor), signal.SIGKILL)
         with pytest.raises(SessionLost) as lost:
             session.run([{"id": "x", "source": "while True: pass", "seconds": 9}])
     assert lost.value.reason == "lost" and lost.value.ours
     assert run(sandbox, "1")["error"] is None
+
+
+def test_who_lets_go_does_not_wait_and_leaves_nothing():
+    endless = {"id": "x", "source": "import os; os.fork(); 1", "seconds": 9}
+    with Sandbox(Limits()) as made:
+        session = made.session()
+        session.run([endless])
+        session.let_go()
+        with pytest.raises(SessionLost):
+            session.run([endless])
+        session.let_go(), session.close()  # it is over, and stays so
+        assert run(made, "1")["error"] is None
+        drainer = session.drainer
+    assert not drainer.is_alive(), "all that held its output is gone"
+
+
+def test_a_place_on_a_gpu_is_free_when_its_process_is_gone(sandbox):
+    gone = []
+    session = sandbox._open(
+        sandbox.plan, sandbox.limits, leave=lambda: gone.append(session._status)
+    )
+    session.let_go()
+    assert gone and session.close().reason == "cancelled"
+
+
+def test_a_cancelled_process_is_killed_once(monkeypatch):
+    kill, killed = zygote._kill, []
+    monkeypatch.setattr(zygote, "_kill", lambda pid: killed.append(pid) or kill(pid))
+    if (child := os.fork()) == 0:
+        while True:
+            signal.pause()
+    ours, theirs = socket.socketpair()
+    ours.close()
+    limits = {"memory_mb": 1 << 20, "threads": 1 << 20, "wall_seconds": 60}
+    told = zygote._watch(child, theirs.fileno(), limits, None)
+    theirs.close()
+    assert killed == [child] and told["reason"] == "cancelled"
+    assert told["code"] == -signal.SIGKILL
 
 
 def test_nothing_is_left_behind(confined):
