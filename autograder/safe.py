@@ -10,6 +10,7 @@ import unicodedata
 _ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)?")
 _JOINERS = "\u200c\u200d"  # they shape Persian and Indic words, and turn nothing round
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # full-width ones count in East Asian locales
+_BREAKS = {ord(character): None for character in "\n\t"}
 _MARKS = 5
 _CUT = "…"
 
@@ -35,13 +36,18 @@ def inert(text: object, limit: int = 2000) -> str:
     not escaped here: templates do that.
     """
     plain = _ESCAPE.sub("", str(text)[: limit * 4])
+    plain_ascii = plain.isascii() and plain.translate(_BREAKS).isprintable()
+    shown = plain if plain_ascii else _without_marks(plain)
+    return shown if len(shown) <= limit else shown[: limit - 1] + _CUT
+
+
+def _without_marks(text: str) -> str:
     kept, marks = [], 0
-    for character in plain:
+    for character in text:
         marks = marks + 1 if unicodedata.combining(character) else 0
         if marks <= _MARKS:
             kept.append(character if _harmless(character) else "�")
-    shown = "".join(kept)
-    return shown if len(shown) <= limit else shown[: limit - 1] + _CUT
+    return "".join(kept)
 
 
 def one_line(text: object, limit: int = 200) -> str:
