@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
@@ -37,6 +38,11 @@ class Definition:
     """The top-level statement; None where the cell does not parse."""
     made: ast.AST | None = None
     """The function or class itself."""
+
+    @functools.cached_property
+    def shape(self) -> str:
+        """As `shape_of` tells it."""
+        return shape_of(self.made)
 
 
 class Theirs:
@@ -259,7 +265,7 @@ def is_stub(definition: Definition, starters: Mapping[str, str]) -> bool:
     if all(_says_nothing(statement) for statement in body):
         return True
     try:
-        return shape_of(definition.made) == starters[definition.name]
+        return definition.shape == starters[definition.name]
     except RecursionError:
         return False
 

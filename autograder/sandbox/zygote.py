@@ -92,6 +92,7 @@ def preload() -> dict:
     gc.enable()
     gc.collect()
     gc.freeze()  # or a fork's collector would touch, and so copy, all of it
+    kernel.into_large_pages()
     return {
         "python": sys.version.split()[0],
         "keras": keras.__version__,
