@@ -788,19 +788,30 @@ def _plain(value: Any) -> Any:
 
 @action
 def reload(spec: dict, namespace: dict) -> tuple[dict, dict]:
-    """Saves a model of the layer as `.keras`, loads it, and calls both."""
+    """Saves a model of the layer as `.keras`, loads it, and calls both.
+
+    What was traced for the unknown sizes is traced well enough; if a file of that
+    cannot be loaded, the layer is traced anew with the batch alone unknown.
+    """
     import keras
 
     layer, entry = make(spec, namespace), spec["calls"][0]
-    # Traced for the unknown sizes it is traced well enough, if with more of them.
-    model, values = _shelf.get().graph_of(layer, entry), symbolic_values(entry)
-    if model is None:
-        model, values, _ = functional(layer, entry, spec)
     custom = {type(layer).__name__: type(layer)} | {
         name: obj
         for name, obj in namespace.items()
         if isinstance(obj, type) and issubclass(obj, keras.layers.Layer)
     }
+    known = _shelf.get().graph_of(layer, entry)
+    if known is not None:
+        with contextlib.suppress(Exception):
+            return _round_trip(known, symbolic_values(entry), custom)
+    model, values, _ = functional(layer, entry, spec)
+    return _round_trip(model, values, custom)
+
+
+def _round_trip(model, values: list[np.ndarray], custom: dict) -> tuple[dict, dict]:
+    import keras
+
     facts: dict = {}
     arrays: dict = {}
     with tempfile.TemporaryDirectory() as folder:

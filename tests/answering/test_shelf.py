@@ -292,3 +292,28 @@ def test_who_cannot_take_every_size_is_still_loaded(traced):
     told = answer(probe(Traced, action="reload", fill=True, **wide), names, shelf)
     assert told["error"] is None
     np.testing.assert_array_equal(told["arrays"]["before/0"], told["arrays"]["after/0"])
+
+
+def test_who_cannot_be_loaded_with_every_size_is_loaded_with_one_batch():
+    class Once(Traced):
+        """Takes every size when it is made, and rows of one length when loaded."""
+
+        loaded = False
+
+        def call(self, x, mask=None):
+            if self.loaded and x.shape[1] is None:
+                raise ValueError("rows of any length")
+            return super().call(x)
+
+        @classmethod
+        def from_config(cls, config):
+            made = super().from_config(config)
+            made.loaded = True
+            return made
+
+    (_, told), _ = asked(
+        Once,
+        probe(Once, action="symbolic", unknown={"0": [0, 1]}),
+        probe(Once, action="reload", weights={}, fill=True),
+    )
+    np.testing.assert_array_equal(told["before/0"], told["after/0"])
