@@ -92,18 +92,17 @@ class MultiHeadAttention(keras.layers.Layer):
         attention_mask=None,
         return_attention_scores=False,
     ):
-        inputs = [query]
-        for tensor in (value, key):
-            inputs.append(inputs[-1] if tensor is None else tensor)
         # Keras' layer obeys masks that tensors carry, and takes them off; the contract
         # knows none, and a copy carries none.
-        inputs = [ops.copy(tensor) for tensor in inputs]
+        query = ops.copy(query)
+        value = query if value is None else ops.copy(value)
+        key = value if key is None else ops.copy(key)
+        inputs = [query, value, key]
         sizes = [tensor.shape[-1] for tensor in inputs]
         inner = _ready_made(
             self.num_heads, self.key_dim, *sizes, self.dtype_policy.name
         )
-        filled = [(place, self._weight_for(place)) for place in inner.weights]
-        with keras.StatelessScope(state_mapping=filled):
+        with keras.StatelessScope(state_mapping=self._filling(inner.weights)):
             return inner.call(
                 *inputs[:2],
                 key=inputs[2],
@@ -111,11 +110,14 @@ class MultiHeadAttention(keras.layers.Layer):
                 return_attention_scores=return_attention_scores,
             )
 
+    def _filling(self, places):
+        """Returns our weights by Keras' layer's, in the shapes that it has."""
+        ours = [self._weight_for(place) for place in places]
+        return [(p, ops.reshape(w, p.shape)) for p, w in zip(places, ours, strict=True)]
+
     def _weight_for(self, place):
-        """Returns our weight of the same name, in the shape that Keras' layer has."""
         layer, weight = place.path.split("/")[-2:]
-        ours = getattr(getattr(self, layer), weight)
-        return ours if ours.shape == place.shape else ops.reshape(ours, place.shape)
+        return getattr(getattr(self, layer), weight)
 
     def get_config(self):
         sizes = dict(num_heads=self.num_heads, key_dim=self.key_dim)

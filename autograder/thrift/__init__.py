@@ -8,7 +8,7 @@ import gc
 import importlib
 import pkgutil
 
-from autograder.thrift import computing, making
+from autograder.thrift import calling, computing, making
 
 BACKEND = "keras.src.backend.tensorflow"
 FRAMEWORK = "tensorflow.python.framework"
@@ -25,6 +25,8 @@ ANYWHERE = (
 ON_TENSORFLOW = (
     (f"{OPERATIONS}.gen_resource_variable_ops", "var_handle_op", making.nameless),
     ("keras.src.layers.layer:Layer", "__setattr__", making.untracked),
+    ("keras.src.layers.layer:Layer", "__call__", calling.straight),
+    ("autograder.given:MultiHeadAttention", "_filling", calling.filled),
     ("keras.src.initializers.random_initializers", "random", making.Numbers),
     ("keras.src.initializers.constant_initializers", "ops", making.Numbers),
     (f"{OPERATIONS}.gen_array_ops", "reshape", computing.in_an_array),
@@ -38,6 +40,9 @@ ON_TENSORFLOW = (
 )
 
 
+_at_work: list[bool] = []
+
+
 @contextlib.contextmanager
 def thrifty():
     """Spares that as long as it is open; a notebook's own code never sees it.
@@ -45,7 +50,12 @@ def thrifty():
     What layers compute, what variables are called and what is saved stay the same; the
     first numbers of a weight are as widely spread, but others.
     """
+    if _at_work:
+        yield
+        return
     with contextlib.ExitStack() as after:
+        _at_work.append(True)
+        after.callback(_at_work.clear)
         for place, name, quicker in _spared():
             after.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, quicker)
