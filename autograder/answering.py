@@ -49,29 +49,66 @@ def action(function: Action) -> Action:
     return function
 
 
-def answer(probe: dict, namespace: dict[str, Any], shelf: Shelf | None = None) -> dict:
-    """Puts one probe to the objects in `namespace`; never raises.
+class Conversation:
+    """Probes put one after the other, and what would be set up anew for each of them.
 
-    Args:
-        probe: a tree with `action` and `spec`; with `watch` in it, the ready-made
-            parts named there that ran are told as the fact `ready_made`.
-        namespace: the notebook's names.
-        shelf: where layers stand that probes before left as they were.
-
-    Returns:
-        The answer as a tree.
+    Until it rests, what `thrifty` spares is spared, and the parts that the last probe
+    named are watched: a notebook's own cells are to run while it rests.
     """
-    with watch(probe.get("watch", ())) as seen:
-        told = _answer(probe, namespace, Shelf() if shelf is None else shelf)
-    if seen:
-        told["facts"]["ready_made"] = sorted(seen)
-    return told
+
+    def __init__(self):
+        self._shelf = Shelf()
+        self._open = contextlib.ExitStack()
+        self._watched: tuple[str, ...] | None = None
+        self._seen: set[str] = set()
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *failure) -> None:
+        self.rest()
+
+    def ask(self, probe: dict, namespace: dict[str, Any]) -> dict:
+        """Puts one probe to the objects in `namespace`; never raises.
+
+        Args:
+            probe: a tree with `action` and `spec`; with `watch` in it, the ready-made
+                parts named there that ran are told as the fact `ready_made`.
+            namespace: the notebook's names.
+
+        Returns:
+            The answer as a tree.
+        """
+        self._watch(tuple(probe.get("watch", ())))
+        told = _answer(probe, namespace, self._shelf)
+        if self._seen:
+            told["facts"]["ready_made"] = sorted(self._seen)
+        return told
+
+    def _watch(self, names: tuple[str, ...]) -> None:
+        if names != self._watched:
+            self.rest()
+            self._open.enter_context(thrifty())
+            self._seen = self._open.enter_context(watch(names))
+            self._watched = names
+        self._seen.clear()
+
+    def rest(self) -> None:
+        """Puts everything back as it was, until the next probe."""
+        self._open.close()
+        self._watched = None
+
+
+def answer(probe: dict, namespace: dict[str, Any]) -> dict:
+    """Puts one probe, as `Conversation.ask` does."""
+    with Conversation() as conversation:
+        return conversation.ask(probe, namespace)
 
 
 def _answer(probe: dict, namespace: dict[str, Any], shelf: Shelf) -> dict:
     before = _shelf.set(shelf)
     try:
-        with plain_settings(), _quiet(), full_precision(), thrifty():
+        with plain_settings(), _quiet(), full_precision():
             facts, arrays = ACTIONS[probe["action"]](probe["spec"], namespace)
             shelf.put_back()
         return {"error": None, "facts": facts, "arrays": arrays}

@@ -23,22 +23,21 @@ Ask = Callable[[list[str], list[Exercise]], dict[str, dict[str, Any]]]
 
 def ask_here(cells: list[str], asked: list[Exercise]) -> dict[str, dict[str, Any]]:
     """Runs trusted cells in this process and answers the exercises' probes."""
-    from autograder.answering import answer
-    from autograder.shelf import Shelf
+    from autograder.answering import Conversation
 
-    shelf = Shelf()
     namespace: dict[str, Any] = {"__name__": "__reference__"}
     for cell in cells:
         exec(compile(cell, "<reference>", "exec"), namespace)
-    return {
-        exercise.id: {
-            probe.id: answer(
-                {"action": probe.action, "spec": probe.spec}, namespace, shelf
-            )
-            for probe in exercise.probes
+    with Conversation() as conversation:
+        return {
+            exercise.id: {
+                probe.id: conversation.ask(
+                    {"action": probe.action, "spec": probe.spec}, namespace
+                )
+                for probe in exercise.probes
+            }
+            for exercise in asked
         }
-        for exercise in asked
-    }
 
 
 def reference_cells(course: Course, assignment: str) -> list[str]:

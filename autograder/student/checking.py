@@ -288,22 +288,22 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
     Where nothing is written yet, only the first question is put; where the student
     interrupts, no further one.
     """
-    from autograder.answering import answer
-    from autograder.shelf import Shelf
+    from autograder.answering import Conversation
 
     answers: dict[str, dict] = {}
-    shelf = Shelf()
-    for probe in asked.probes:
-        question = {
-            "action": probe.action,
-            "spec": probe.spec,
-            "watch": asked.forbidden,
-        }
-        answers[probe.id] = answer(question, namespace, shelf)
-        facts = answers[probe.id]["facts"]
-        untouched = probe.action == "attempted" and not facts.get("written")
-        if untouched or _was_interrupted(answers[probe.id]):
-            break
+    with Conversation() as conversation:
+        for probe in asked.probes:
+            question = {
+                "action": probe.action,
+                "spec": probe.spec,
+                "watch": asked.forbidden,
+            }
+            told = answers[probe.id] = conversation.ask(question, namespace)
+            untouched = (
+                probe.action == "attempted" and not told["facts"].get("written")
+            )
+            if untouched or _was_interrupted(told):
+                break
     return answers
 
 

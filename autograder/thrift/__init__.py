@@ -40,9 +40,6 @@ ON_TENSORFLOW = (
 )
 
 
-_at_work: list[bool] = []
-
-
 @contextlib.contextmanager
 def thrifty():
     """Spares that as long as it is open; a notebook's own code never sees it.
@@ -50,12 +47,7 @@ def thrifty():
     What layers compute, what variables are called and what is saved stay the same; the
     first numbers of a weight are as widely spread, but others.
     """
-    if _at_work:
-        yield
-        return
     with contextlib.ExitStack() as after:
-        _at_work.append(True)
-        after.callback(_at_work.clear)
         for place, name, quicker in _spared():
             after.callback(setattr, place, name, getattr(place, name))
             setattr(place, name, quicker)

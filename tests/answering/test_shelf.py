@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from autograder.answering import answer
-from autograder.shelf import Shelf
+from autograder.answering import Conversation
 
 X = np.arange(12, dtype="float32").reshape(2, 2, 3)
 KERNEL = np.eye(3, dtype="float32")
@@ -139,9 +138,10 @@ def made():
 
 
 def asked(kind, *probes):
-    """Answers on one shelf, and how many layers they took."""
-    shelf, before = Shelf(), len(Plain.made)
-    told = [answer(one, {kind.__name__: kind}, shelf) for one in probes]
+    """Answers in one conversation, and how many layers they took."""
+    before = len(Plain.made)
+    with Conversation() as conversation:
+        told = [conversation.ask(one, {kind.__name__: kind}) for one in probes]
     assert not any(t["error"] for t in told), told
     return [t["arrays"] for t in told], len(Plain.made) - before
 
@@ -211,11 +211,12 @@ def test_after_an_error_it_is_made_anew(made):
                 raise ValueError("no")
             return x
 
-    shelf, names = Shelf(), {"Fails": Fails}
+    names = {"Fails": Fails}
     wrong = probe(Fails)
     wrong["spec"]["calls"].append({"args": [np.ones((9, 2, 3), "float32")]})
-    assert answer(wrong, names, shelf)["error"]
-    assert not answer(probe(Fails), names, shelf)["error"] and len(made) == 2
+    with Conversation() as conversation:
+        assert conversation.ask(wrong, names)["error"]
+        assert not conversation.ask(probe(Fails), names)["error"] and len(made) == 2
 
 
 def test_a_class_of_the_same_name_is_another():
@@ -223,10 +224,11 @@ def test_a_class_of_the_same_name_is_another():
         def seen(self, x):
             return -x
 
-    Other.__name__, shelf = "Plain", Shelf()
-    for kind, sign in ((Plain, 1), (Other, -1), (Plain, 1)):
-        told = answer(probe(Plain), {"Plain": kind}, shelf)
-        np.testing.assert_array_equal(told["arrays"]["0/0"], sign * X)
+    Other.__name__ = "Plain"
+    with Conversation() as conversation:
+        for kind, sign in ((Plain, 1), (Other, -1), (Plain, 1)):
+            told = conversation.ask(probe(Plain), {"Plain": kind})
+            np.testing.assert_array_equal(told["arrays"]["0/0"], sign * X)
 
 
 class Traced(keras.layers.Layer):
@@ -286,10 +288,12 @@ def test_of_another_call_it_is_traced_for_its_own(traced, other):
 
 def test_who_cannot_take_every_size_is_still_loaded(traced):
     wide = {"construct": {"units": 4}, "kernel": np.ones((3, 4), "float32")}
-    shelf, names = Shelf(), {"Traced": Traced}
+    names = {"Traced": Traced}
     every = probe(Traced, action="symbolic", unknown={"0": [0, 1]}, **wide)
-    assert answer(every, names, shelf)["error"]
-    told = answer(probe(Traced, action="reload", fill=True, **wide), names, shelf)
+    reload = probe(Traced, action="reload", fill=True, **wide)
+    with Conversation() as conversation:
+        assert conversation.ask(every, names)["error"]
+        told = conversation.ask(reload, names)
     assert told["error"] is None
     np.testing.assert_array_equal(told["arrays"]["before/0"], told["arrays"]["after/0"])
 
