@@ -24,6 +24,8 @@ ANYWHERE = (
 )
 ON_TENSORFLOW = (
     (f"{OPERATIONS}.gen_resource_variable_ops", "var_handle_op", making.nameless),
+    (f"{BACKEND}.core:Variable", "_initialize", making.at_once),
+    (f"{BACKEND}.core:Variable", "_direct_assign", making.directly),
     ("keras.src.layers.layer:Layer", "__setattr__", making.untracked),
     ("keras.src.layers.layer:Layer", "__call__", calling.straight),
     ("autograder.given:MultiHeadAttention", "_filling", calling.filled),
