@@ -79,6 +79,7 @@ def preload() -> dict:
     if backend == "tensorflow":
         # Loaded lazily otherwise, in the middle of a student's first `fit`.
         importlib.import_module("tensorflow.python.autograph.pyct.loader")
+    from autograder import thrift
     from autograder.datasets import registry
     from autograder.sandbox.worker import shell
 
@@ -91,6 +92,7 @@ def preload() -> dict:
     # Nobody has seen yet what a build for GPUs does when it lists its kernels.
     if backend == "tensorflow" and os.environ.get("AUTOGRADER_DEVICE") != "gpu":
         foresight.look_up()
+        thrift.spared()
     gc.enable()
     gc.collect()
     gc.freeze()  # or a fork's collector would touch, and so copy, all of it

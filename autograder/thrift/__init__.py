@@ -32,12 +32,14 @@ ON_TENSORFLOW = (
     ("keras.src.initializers.random_initializers", "random", making.Numbers),
     ("keras.src.initializers.constant_initializers", "ops", making.Numbers),
     (f"{OPERATIONS}.gen_array_ops", "reshape", computing.in_an_array),
+    (f"{OPERATIONS}.gen_array_ops", "transpose", computing.in_an_array),
     (f"{OPERATIONS}.gen_math_ops", "mean", computing.in_an_array),
     (f"{OPERATIONS}.gen_math_ops", "_sum", computing.in_an_array),
     (f"{BACKEND}.core", "convert_to_tensor", computing.bare),
     (f"{BACKEND}.nn", "convert_to_tensor", computing.bare),
     (f"{BACKEND}.numpy", "convert_to_tensor", computing.bare),
-    (f"{BACKEND}.numpy", "matmul", computing.by_rows),
+    (f"{BACKEND}.numpy", "matmul", computing.products),
+    ("tensorflow.python.util.tf_stack", "extract_stack", computing.no_stack),
     (f"{FRAMEWORK}.tensor_util", "tf_type_classes", computing.known_by_type),
 )
 
@@ -50,9 +52,10 @@ def thrifty():
     first numbers of a weight are as widely spread, but others.
     """
     with contextlib.ExitStack() as after:
-        for place, name, quicker in _spared():
-            after.callback(setattr, place, name, getattr(place, name))
-            setattr(place, name, quicker)
+        for place, name, own, quicker in spared():
+            if getattr(place, name) is own:  # nobody has put something else there
+                after.callback(setattr, place, name, own)
+                setattr(place, name, quicker)
         after.callback(gc.set_threshold, *gc.get_threshold())
         gc.set_threshold(GARBAGE)
         yield
@@ -74,8 +77,11 @@ def plain_operations() -> None:
 
 
 @functools.cache
-def _spared() -> list[tuple]:
-    """Returns what is there to be replaced, and by what."""
+def spared() -> list[tuple]:
+    """Returns what is there to be replaced: where, under which name, what, and by what.
+
+    A zygote asks for all its forks; no operation runs.
+    """
     import keras
 
     here = ON_TENSORFLOW if keras.backend.backend() == "tensorflow" else ()
@@ -83,5 +89,6 @@ def _spared() -> list[tuple]:
     for path, name, spare in (*ANYWHERE, *here):
         with contextlib.suppress(ImportError, AttributeError, LookupError, ValueError):
             place = pkgutil.resolve_name(path)
-            found.append((place, name, spare(getattr(place, name))))
+            own = getattr(place, name)
+            found.append((place, name, own, spare(own)))
     return found

@@ -28,9 +28,9 @@ def made(monkeypatch):
         calls.append((dtype, shape, shared_name, debug_name, name))
 
     monkeypatch.setattr(operations, "var_handle_op", made)
-    thrift._spared.cache_clear()
+    thrift.spared.cache_clear()
     yield calls
-    thrift._spared.cache_clear()
+    thrift.spared.cache_clear()
 
 
 def test_variables_keep_their_names_and_values():
