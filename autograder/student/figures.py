@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ MIDDLE = "#808080"
 LARGE, SMALL = 11, 9  # points, so that a phone shows them
 # Inches: where panels begin, their sides, the space below, that of a scale's numbers.
 LEFTS, SIDE, FOOT, SCALE, HEIGHT = (0.4, 2.35, 5.0), 1.55, 0.45, 0.8, 2.6
+DPI = 130
 PETALS = 6
 PALETTE = ((68, 57, 131), (42, 120, 142), (53, 183, 121), (253, 231, 37))
 
@@ -43,24 +45,8 @@ def compare_matrices(
     is shown that deviates most, of a large matrix the part around that place. Where
     the shapes differ there is no difference to draw. NaN and infinities are red.
     """
-    from matplotlib import style
-
-    with style.context("default", after_reset=True):  # whatever the notebook set
-        return _compare(_matrices(expected), _matrices(own), title, clear)
-
-
-def _compare(expected, own, title: str, clear: bool) -> bytes:
-    from matplotlib.figure import Figure
-
-    panels, caption = _panels(expected, own)
-    wide = LEFTS[len(panels) - 1] + SIDE + SCALE
-    figure = Figure(figsize=(wide, HEIGHT))
-    # One canvas in inches: axes with ticks of their own take three times as long, and
-    # a class has hundreds of pictures.
-    canvas = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(0, HEIGHT))
-    canvas.axis("off")
-    canvas.set_autoscale_on(False)
-    draw = _Drawing(canvas, MIDDLE if clear else "black")
+    panels, caption = _panels(_matrices(expected), _matrices(own))
+    draw = _Drawing(LEFTS[len(panels) - 1] + SIDE + SCALE, clear)
     low, high = _range(panels[:2])
     scales = [("viridis", low, high)] * 2
     if len(panels) == 3:
@@ -72,27 +58,66 @@ def _compare(expected, own, title: str, clear: bool) -> bytes:
         if any(panel.values.size for panel in panels):
             draw.scale(LEFTS[number] + SIDE + 0.1, *scales[number])
     named = f"{title} ({caption})" if caption else title
-    draw.text(0.06, HEIGHT - 0.06, named, LARGE, ha="left", va="top")
-    data = io.BytesIO()
-    figure.savefig(data, format="png", facecolor="none" if clear else "white", dpi=130)
-    return data.getvalue()
+    draw.text(0.06, HEIGHT - 0.06, named, LARGE, "la")
+    return draw.png()
 
 
-@dataclass(frozen=True)
+@functools.cache
+def _font(points: float):
+    """Returns matplotlib's own font."""
+    import matplotlib
+    from PIL import ImageFont
+
+    path = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(path, points * DPI / 72)
+
+
 class _Drawing:
-    """Draws on a canvas in inches."""
+    """Draws in inches, from the lower left.
 
-    canvas: Any
-    color: str
+    By Pillow: of a figure of matplotlib's each word takes a millisecond, and a class
+    has hundreds of pictures.
+    """
 
-    def text(self, x: float, y: float, text: str, size: float, **how: str) -> None:
-        how = {"color": self.color, "ha": "center", "va": "center"} | how
-        self.canvas.text(x, y, text, fontsize=size, parse_math=False, **how)
+    def __init__(self, wide: float, clear: bool):
+        from PIL import Image, ImageColor, ImageDraw
+
+        size = round(wide * DPI), round(HEIGHT * DPI)
+        if clear:
+            # Transparent, but of the text's colour, or its edges would be dark.
+            ground = (*ImageColor.getrgb(MIDDLE), 0)
+            self.color, self.image = MIDDLE, Image.new("RGBA", size, ground)
+        else:
+            self.color, self.image = "black", Image.new("RGB", size, "white")
+        self.pen = ImageDraw.Draw(self.image)
+
+    def png(self) -> bytes:
+        data = io.BytesIO()
+        self.image.save(data, "png", compress_level=3)
+        return data.getvalue()
+
+    def text(self, x, y, text: str, size: float, anchor="mm", color=None) -> None:
+        """Writes at a place; `anchor` is Pillow's, which letter by which side."""
+        place = x * DPI, (HEIGHT - y) * DPI
+        self.pen.text(place, text, color or self.color, _font(size), anchor)
+
+    def colors(self, values, name: str, low, high, x, y, width, height) -> None:
+        """Fills a rectangle with a matrix; what is no finite number is red."""
+        import matplotlib
+        from PIL import Image
+
+        span = high - low if high > low else 1.0
+        shares = np.ma.masked_invalid((values - low) / span)
+        colormap = matplotlib.colormaps[name].with_extremes(bad=BAD)
+        picture = Image.fromarray(colormap(shares, bytes=True)[..., :3])
+        left, right = round(x * DPI), round((x + width) * DPI)
+        top, foot = (round((HEIGHT - edge) * DPI) for edge in (y + height, y))
+        size = max(right - left, 1), max(foot - top, 1)
+        picture = picture.resize(size, Image.Resampling.NEAREST)
+        self.image.paste(picture, (left, top))
 
     def panel(self, left: float, panel: Panel, colors: str, low, high) -> None:
         """Draws one heat map with its name, rows and columns."""
-        import matplotlib
-
         middle, name = left + SIDE / 2, panel.name
         if not panel.values.size:
             self.text(middle, FOOT + SIDE + 0.14, name, LARGE)
@@ -102,23 +127,15 @@ class _Drawing:
         ratio = rows / columns if 0.25 <= rows / columns <= 4 else 1.0
         width, height = SIDE * min(1 / ratio, 1), SIDE * min(ratio, 1)
         x, y = middle - width / 2, FOOT + (SIDE - height) / 2
-        self.canvas.imshow(
-            np.where(np.isfinite(panel.values), panel.values, np.nan),
-            cmap=matplotlib.colormaps[colors].with_extremes(bad=BAD),
-            vmin=low,
-            vmax=high,
-            extent=(x, x + width, y, y + height),
-            aspect="auto",
-            interpolation="nearest",
-        )
+        self.colors(panel.values, colors, low, high, x, y, width, height)
         self.text(middle, y + height + 0.14, name, LARGE)
         top, first = panel.corner
         for number in _numbers(first, columns):
             place = x + (number - first + 0.5) * width / columns
-            self.text(place, y - 0.06, str(number), SMALL, va="top")
+            self.text(place, y - 0.06, str(number), SMALL, "mt")
         for number in _numbers(top, rows):
             place = y + height - (number - top + 0.5) * height / rows
-            self.text(x - 0.06, place, str(number), SMALL, ha="right")
+            self.text(x - 0.06, place, str(number), SMALL, "rm")
         self.bad(panel, x, y + height, width / columns, height / rows)
 
     def bad(self, panel: Panel, x: float, y: float, wide: float, high: float) -> None:
@@ -142,18 +159,14 @@ class _Drawing:
         from matplotlib.ticker import MaxNLocator
 
         high = high if high > low else low + 1e-12
-        self.canvas.imshow(
-            np.linspace(high, low, 128)[:, None],
-            cmap=colors,
-            extent=(left, left + 0.09, FOOT, FOOT + SIDE),
-            aspect="auto",
-        )
+        steps = np.linspace(high, low, 256)[:, None]
+        self.colors(steps, colors, low, high, left, FOOT, 0.09, SIDE)
         for number in MaxNLocator(5).tick_values(low, high):
             share = (number - low) / (high - low)
             if -1e-6 <= share <= 1 + 1e-6:
                 number = 0.0 if abs(number) < 1e-9 * (high - low) else number
                 told = f"{number:.5g}".replace("-", "−")
-                self.text(left + 0.14, FOOT + share * SIDE, told, SMALL, ha="left")
+                self.text(left + 0.14, FOOT + share * SIDE, told, SMALL, "lm")
 
 
 def _numbers(first: int, count: int) -> list[int]:
