@@ -174,7 +174,8 @@ def write_scores(
     results, given = list(results), _sources(release)
     register(db_url, course, assignment, release)
     with opened(db_url, course.id) as gradebook:
-        _enter(gradebook, assignment, results)
+        with _uncommitted(gradebook):
+            _enter(gradebook, assignment, results)
         submissions = submissions_of(gradebook, assignment)
         judged = remembered(gradebook)
         for result in results:
@@ -219,6 +220,19 @@ def differing(notebook: NotebookNode, release: NotebookNode) -> NotebookNode:
 
 def _sources(notebook: NotebookNode) -> dict[str | None, str]:
     return {grade_id(cell): shown(cell) for cell in notebook.cells}
+
+
+@contextlib.contextmanager
+def _uncommitted(gradebook: Gradebook) -> Iterator[None]:
+    """Has nbgrader leave to the end what it commits after each step.
+
+    A commit takes longer than what it writes, and all that is known is asked again.
+    """
+    gradebook.db.commit = gradebook.db.flush
+    try:
+        yield
+    finally:
+        del gradebook.db.commit
 
 
 def _enter(gradebook: Gradebook, assignment: str, results) -> None:
