@@ -299,9 +299,7 @@ def ask(asked: Exercise, namespace: dict[str, Any]) -> dict[str, dict]:
                 "watch": asked.forbidden,
             }
             told = answers[probe.id] = conversation.ask(question, namespace)
-            untouched = (
-                probe.action == "attempted" and not told["facts"].get("written")
-            )
+            untouched = probe.action == "attempted" and not told["facts"].get("written")
             if untouched or _was_interrupted(told):
                 break
     return answers

@@ -9,20 +9,51 @@ from collections.abc import Callable
 import numpy as np
 
 
-def in_an_array(operation: Callable) -> Callable:
-    """Hands on a shape or axes as an array: of a list TensorFlow makes one in 13 us."""
+def in_a_tensor(operation: Callable) -> Callable:
+    """Hands on a shape or axes as a tensor: of a list TensorFlow makes one in 13 us."""
 
     @functools.wraps(operation)
     def handed(tensor, sizes, *others, **named):
         if type(sizes) in (list, tuple) and all(map(_is_size, sizes)):
-            sizes = np.array(sizes, "int32")
+            sizes = as_tensor(tuple(sizes))
         return operation(tensor, sizes, *others, **named)
 
     return handed
 
 
+def bounds(stack: Callable) -> Callable:
+    """Does so with the bounds of a slice, `x[:, 2:5]`."""
+
+    @functools.wraps(stack)
+    def stacked(values, *others, **named):
+        plain = type(values) is list and values and not (others or named)
+        if plain and all(map(_is_size, values)):
+            return as_tensor(tuple(values))
+        return stack(values, *others, **named)
+
+    return stacked
+
+
 def _is_size(value: object) -> bool:
     return type(value) is int and -(1 << 31) <= value < 1 << 31
+
+
+def as_tensor(sizes: tuple[int, ...]):
+    """Returns whole numbers as a tensor, outside of graphs the same every time."""
+    import tensorflow as tf
+
+    return _kept(sizes) if tf.executing_eagerly() else tf.constant(_array(sizes))
+
+
+@functools.lru_cache(1000)
+def _kept(sizes: tuple[int, ...]):
+    import tensorflow as tf
+
+    return tf.constant(_array(sizes))
+
+
+def _array(sizes: tuple[int, ...]) -> np.ndarray:
+    return np.array(sizes, "int32")
 
 
 def bare(convert: Callable) -> Callable:

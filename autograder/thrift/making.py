@@ -173,8 +173,8 @@ def at_once(initialize: Callable) -> Callable:
     """Makes TensorFlow's variable of a value that is there.
 
     Outside of graphs and strategies, `tf.Variable` opens seven scopes and asks eight
-    times where it is: 60 of its 100 us. The first one is compared with TensorFlow's own:
-    if that holds anything else, all are TensorFlow's.
+    times where it is: 60 of its 100 us. The first one is compared with TensorFlow's
+    own: if that holds anything else, all are TensorFlow's.
     """
     import tensorflow as tf
     from tensorflow.python.eager import context
