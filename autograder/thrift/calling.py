@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 
-from autograder.thrift.computing import as_tensor
+from autograder.thrift.computing import at_hand
 
 # The two that `keras.layers.MultiHeadAttention` uses, for three axes.
 SPLITTING, MERGING = "abc,cde->abde", "abcd,cde->abe"
@@ -174,7 +174,7 @@ def einsum_dense(layer, x):
 def layer_normalization(layer, x):
     import tensorflow as tf
 
-    raw, last = tf.raw_ops, as_tensor((-1,))
+    raw, last = tf.raw_ops, at_hand((-1,))
     mean = raw.Mean(input=x, axis=last, keep_dims=True)
     still = raw.StopGradient(input=mean)
     spread = raw.SquaredDifference(x=x, y=still)
@@ -207,4 +207,4 @@ def reshaped(tensor, shape: tuple[int, ...]):
     """Returns a tensor or a variable in another shape, whose sizes are all known."""
     import tensorflow as tf
 
-    return tf.raw_ops.Reshape(tensor=tensor, shape=as_tensor(shape))
+    return tf.raw_ops.Reshape(tensor=tensor, shape=at_hand(shape))

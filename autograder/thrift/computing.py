@@ -15,7 +15,7 @@ def in_a_tensor(operation: Callable) -> Callable:
     @functools.wraps(operation)
     def handed(tensor, sizes, *others, **named):
         if type(sizes) in (list, tuple) and all(map(_is_size, sizes)):
-            sizes = as_tensor(tuple(sizes))
+            sizes = at_hand(tuple(sizes))
         return operation(tensor, sizes, *others, **named)
 
     return handed
@@ -23,12 +23,13 @@ def in_a_tensor(operation: Callable) -> Callable:
 
 def bounds(stack: Callable) -> Callable:
     """Does so with the bounds of a slice, `x[:, 2:5]`."""
+    import tensorflow as tf
 
     @functools.wraps(stack)
     def stacked(values, *others, **named):
         plain = type(values) is list and values and not (others or named)
-        if plain and all(map(_is_size, values)):
-            return as_tensor(tuple(values))
+        if plain and tf.executing_eagerly() and all(map(_is_size, values)):
+            return _kept(tuple(values))
         return stack(values, *others, **named)
 
     return stacked
@@ -38,22 +39,21 @@ def _is_size(value: object) -> bool:
     return type(value) is int and -(1 << 31) <= value < 1 << 31
 
 
-def as_tensor(sizes: tuple[int, ...]):
-    """Returns whole numbers as a tensor, outside of graphs the same every time."""
+def at_hand(sizes: tuple[int, ...]):
+    """Returns whole numbers as an operation takes them at once.
+
+    That is a tensor, the same one every time; in a graph it would have another name.
+    """
     import tensorflow as tf
 
-    return _kept(sizes) if tf.executing_eagerly() else tf.constant(_array(sizes))
+    return _kept(sizes) if tf.executing_eagerly() else np.array(sizes, "int32")
 
 
 @functools.lru_cache(1000)
 def _kept(sizes: tuple[int, ...]):
     import tensorflow as tf
 
-    return tf.constant(_array(sizes))
-
-
-def _array(sizes: tuple[int, ...]) -> np.ndarray:
-    return np.array(sizes, "int32")
+    return tf.constant(np.array(sizes, "int32"))
 
 
 def bare(convert: Callable) -> Callable:

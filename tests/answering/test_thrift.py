@@ -8,15 +8,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.backend.tensorflow import core as keras_core
 from keras.src.backend.tensorflow import numpy as keras_numpy
 from keras.src.initializers import constant_initializers, random_initializers
 from keras.src.layers import layer as keras_layer
 from keras.src.saving import saving_lib
 from tensorflow.python.framework import tensor_util
-from tensorflow.python.ops import gen_array_ops, gen_math_ops
+from tensorflow.python.ops import array_ops_stack, gen_array_ops, gen_math_ops
 from tensorflow.python.ops import gen_resource_variable_ops as operations
+from tensorflow.python.ops import resource_variable_ops
+from tensorflow.python.util import tf_stack
 
 from autograder import thrift
+from autograder.answering import describe
+from autograder.given import MultiHeadAttention
 
 
 @pytest.fixture
@@ -53,6 +58,13 @@ def test_it_is_over_when_it_is_over():
             saving_lib.get_attr_skipset,
             keras_layer.inspect,
             keras.layers.Layer.__setattr__,
+            keras.layers.Layer.__call__,
+            keras_core.Variable._initialize,
+            keras_core.Variable._direct_assign,
+            MultiHeadAttention._filling,
+            array_ops_stack.stack,
+            tf_stack.extract_stack,
+            gen_array_ops.transpose,
             random_initializers.random,
             constant_initializers.ops,
             gen_array_ops.reshape,
@@ -450,3 +462,205 @@ def test_first_zeros_and_ones_are_the_same(name, dtype):
     before = told()
     with thrift.thrifty():
         assert told() == before
+
+
+def test_what_somebody_has_put_in_a_place_stays_there(monkeypatch):
+    asked = []
+    own = keras.layers.Layer.__call__
+
+    def theirs(layer, *args, **kwargs):
+        asked.append(layer)
+        return own(layer, *args, **kwargs)
+
+    thrift.spared()
+    monkeypatch.setattr(keras.layers.Layer, "__call__", theirs)
+    with thrift.thrifty():
+        keras.layers.Dense(2)(tf.ones((1, 3)))
+    assert len(asked) == 1 and keras.layers.Layer.__call__ is theirs
+
+
+# --- variables --------------------------------------------------------------------
+
+
+def variables():
+    """Some of all kinds, and one that a graph made."""
+    zeros = keras.initializers.Zeros()
+    with tf.name_scope("outer"), keras.name_scope("layer"):
+        yield keras.Variable(zeros, shape=(2, 3), name="kernel")
+    yield keras.Variable(np.ones((2, 3)), dtype="float16")
+    yield keras.Variable(np.ones((2, 3), "float32"), trainable=False)
+    yield keras.Variable(tf.ones((0, 3)), aggregation="sum")
+    yield keras.Variable(5, dtype="int32", trainable=False)
+    yield keras.Variable(lambda shape, dtype: tf.fill(shape, 2.0), shape=(3,))
+    yield keras.Variable(zeros, shape=())
+    made = []
+
+    @tf.function
+    def graph():
+        if not made:
+            made.append(keras.Variable(zeros, shape=(2,)))
+        return made[0] + 1
+
+    graph()
+    yield made[0]
+
+
+def held(variable):
+    """What TensorFlow's variable holds, but for what numbers it."""
+    own = variable.value
+    numbers = "_handle", "_unique_id", "_graph_key"
+    plain = {k: v for k, v in vars(own).items() if k not in numbers}
+    told = [own.name, own.shape, own.dtype, own.trainable, own.device, repr(plain)]
+    return [*told, own.handle.dtype, own.handle._name, own.numpy().tolist()]
+
+
+def test_variables_hold_the_same():
+    keras.utils.clear_session()
+    before = list(map(held, variables()))
+    keras.utils.clear_session()
+    with thrift.thrifty():
+        list(variables())  # the first is TensorFlow's own, to compare
+        keras.utils.clear_session()
+        told = list(map(held, variables()))
+    assert told == before
+
+
+def test_variables_are_made_at_once_and_are_two(monkeypatch):
+    with thrift.thrifty():
+        keras.Variable(np.ones(2, "float32"))
+        monkeypatch.setattr(keras_core.tf, "Variable", None)
+        one, other = (keras.Variable(tf.ones(2), name="same") for _ in range(2))
+    monkeypatch.undo()
+    one.assign([3.0, 4.0])
+    assert other.value.numpy().tolist() == [1, 1]
+    assert one.value._unique_id != other.value._unique_id
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(one * one) + other[0]
+    assert tape.gradient(loss, one.value).numpy().tolist() == [6, 8]
+    assert tf.function(lambda: one + 1)().numpy().tolist() == [4, 5]
+
+
+def test_a_tensorflow_whose_variables_hold_more_makes_its_own(monkeypatch):
+    own = resource_variable_ops.ResourceVariable._init_from_args
+
+    def more(variable, *args, **kwargs):
+        variable.more = 1
+        own(variable, *args, **kwargs)
+
+    patched = resource_variable_ops.ResourceVariable, "_init_from_args"
+    monkeypatch.setattr(*patched, more)
+    thrift.spared.cache_clear()
+    with thrift.thrifty():
+        made = [keras.Variable(tf.ones(2)) for _ in range(3)]
+    thrift.spared.cache_clear()
+    assert [v.value.more for v in made] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int32"])
+@pytest.mark.parametrize("value", [[1, 2], np.ones(2), tf.ones(2), [1], "no", None])
+def test_assigned_as_ever(dtype, value):
+    def told():
+        variable = keras.Variable(np.zeros(2), dtype=dtype)
+        try:
+            variable.assign(value)
+        except Exception as error:
+            return type(error)
+        return variable.dtype, variable.value.numpy().tolist()
+
+    before = told()
+    with thrift.thrifty():
+        assert told() == before
+
+
+def test_assigned_in_a_graph_as_ever():
+    variable = keras.Variable(np.zeros(2), dtype="float32")
+    count = tf.function(lambda: variable.assign(variable + 1), autograph=False)
+    with thrift.thrifty():
+        count(), count()
+    assert variable.value.numpy().tolist() == [2, 2]
+
+
+# --- operations -------------------------------------------------------------------
+
+SLICES = {
+    "from to": lambda x: x[1:3],
+    "of an axis": lambda x: x[:, 1:, ::2],
+    "one": lambda x: x[0, -1],
+    "more axes": lambda x: x[None, ..., None, 2],
+    "backwards": lambda x: x[::-1, 4:1:-2],
+    "by a tensor": lambda x: x[tf.constant(1), tf.constant(0) :],
+    "by NumPy's number": lambda x: x[np.int64(1) :, np.int32(2)],
+    "out of it": lambda x: x[9:],
+    "too far": lambda x: x[9],
+    "too many": lambda x: x[0, 0, 0, 0],
+    "by true": lambda x: x[True],
+    "large": lambda x: x[1 << 40 :],
+}
+
+
+@pytest.mark.parametrize("name", SLICES)
+@pytest.mark.parametrize("graph", [False, True])
+def test_slices_are_the_same(name, graph):
+    cut = SLICES[name]
+
+    def told():
+        run = tf.function(cut, autograph=False) if graph else cut
+        return [outcome(run, tf.constant(NUMBERS)) for _ in range(2)]
+
+    before = told()
+    with thrift.thrifty():
+        assert told() == before
+
+
+@pytest.mark.parametrize(
+    "axes", [None, (1, 0, 2), [2, 1, 0], (0, -1, 1), (0, 1), (0, 0, 1), [True, 0, 2]]
+)
+@pytest.mark.parametrize("graph", [False, True])
+def test_transposed_as_ever(axes, graph):
+    def told():
+        for turn in (tf.transpose, keras.ops.transpose):
+            put = lambda x: turn(x, axes)  # noqa: B023, E731
+            yield outcome(tf.function(put) if graph else put, tf.constant(NUMBERS))
+
+    before = list(told())
+    with thrift.thrifty():
+        assert list(told()) == before
+
+
+def test_stacked_as_ever():
+    x = tf.constant([1, 2])
+    values = ([1, 2], [x, x], [1.5, 2], [[1, 2], [3, 4]], [True, 1], [], (1, 2), [1, x])
+
+    def told():
+        for value in values:
+            yield outcome(tf.stack, value)
+            yield outcome(keras.ops.stack, value)
+            yield outcome(array_ops_stack.stack, value)
+        yield outcome(lambda: array_ops_stack.stack([x, x], axis=1))
+
+    before = list(told())
+    with thrift.thrifty():
+        assert list(told()) == before
+
+
+def test_an_error_in_a_graph_has_its_sentence():
+    def wrong(x):
+        return tf.reshape(x, (7, 7))
+
+    @tf.function
+    def late(x):
+        tf.debugging.assert_less(x, 1.0, "too large")
+        return x
+
+    def told():
+        for graph in (tf.function(wrong), late):
+            try:
+                graph(tf.constant(NUMBERS, "float32"))
+            except Exception as error:
+                told = describe(error)
+                yield told["type"], told["message"], told["lines"]
+
+    before = list(told())
+    assert len(before) == 2
+    with thrift.thrifty():
+        assert list(told()) == before
