@@ -8,8 +8,9 @@ Equal work: all grade the same student cells, shown ones dropped (plots, trainin
 the test cells of nbgrader and of otter put the very same public probes that a student's
 `check` puts, and assert its verdict. This grader puts its hidden probes, which are as
 many, and in addition names mistakes, writes two pages for each student and fills the
-gradebook; all that is in its time. At the end it is counted for how many exercises the
-verdicts agree.
+gradebook; all that is in its time. nbgrader's feedback pages are another command,
+`generate_feedback`: its time is measured too and told apart, in a ratio of its own. At
+the end it is counted for how many exercises the verdicts agree.
 
 Both gradebooks are there, and know the assignment, before the clock starts. What is
 fixed per run (the start of the worker, the reference's answers, which are kept for the
@@ -107,7 +108,10 @@ def one_round(root: Path, name: str, otter: Path, runs: dict) -> None:
     first = measured(lambda: grade_nbgrader(root, name, FIRST))["seconds"]
     told = measured(lambda: grade_nbgrader(root, name))
     each = (told["seconds"] - first) / (count - 1)
-    runs[name, WAYS[0]].append(told | {"each": each})
+    first = measured(lambda: write_feedback(root, name, FIRST))["seconds"]
+    both = measured(lambda: write_feedback(root, name))["seconds"]
+    pages = (both - first) / (count - 1)
+    runs[name, WAYS[0]].append(told | {"each": each, "pages": pages})
     told = measured(lambda: grade_otter(root, name, otter))
     runs[name, WAYS[1]].append(told | {"each": told["seconds"] / count})
     for way, jobs in ((WAYS[2], 1), (WAYS[3], cores)):
@@ -282,6 +286,11 @@ def grade_nbgrader(
     return dict(found)
 
 
+def write_feedback(root: Path, name: str, student: str = "*") -> None:
+    """Has nbgrader write the feedback page of whoever it has graded."""
+    nbgrader(root, "generate_feedback", name, "--force", "--student", student)
+
+
 def nbgrader(root: Path, *arguments: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     done = subprocess.run(
@@ -438,13 +447,19 @@ def report(runs: dict, names: list[str], each: int) -> None:
             f"| {way} | {span(times, 2)} | {span(ratios, 1)} | {peak:.0f} | "
             f"{statistics.median(base) / whole:.1f} |"
         )
-    print("\n| assignment | " + " | ".join(WAYS) + " | start s | records s |")
-    print("|---" * (len(WAYS) + 3) + "|")
+    pages = [mean(runs, names, WAYS[0], i, "pages") for i in range(rounds)]
+    whole = [b + p for b, p in zip(base, pages, strict=True)]
+    print(f"\nnbgrader's feedback pages: {span(pages, 2)} s a submission. With them:")
+    for way in WAYS[2:]:
+        times = [mean(runs, names, way, i) for i in range(rounds)]
+        ratios = [b / t for b, t in zip(whole, times, strict=True)]
+        print(f"{way}: {span(ratios, 1)} times.")
+    told = " | ".join([*WAYS, "ratio", "start s", "records s"])
+    print(f"\n| assignment | {told} |")
+    print("|---" * (len(WAYS) + 4) + "|")
     for name in names:
-        cells = [
-            f"{statistics.median(r['each'] for r in runs[name, way]):.2f}"
-            for way in WAYS
-        ]
+        times = [statistics.median(r["each"] for r in runs[name, w]) for w in WAYS]
+        cells = [*(f"{t:.2f}" for t in times), f"{times[0] / times[-1]:.1f}"]
         ours = [run["result"] for run in runs[name, WAYS[3]]]
         cells.append(f"{statistics.median(o['fixed'] for o in ours):.1f}")
         cells.append(f"{records_of(runs, name):.1f}")
@@ -464,9 +479,11 @@ def records_of(runs: dict, name: str) -> float:
     return max(one["records"] for one in told)
 
 
-def mean(runs: dict, names: list[str], way: str, number: int) -> float:
+def mean(
+    runs: dict, names: list[str], way: str, number: int, what: str = "each"
+) -> float:
     """Returns the seconds of a submission in one round, every assignment alike."""
-    return statistics.mean(runs[name, way][number]["each"] for name in names)
+    return statistics.mean(runs[name, way][number][what] for name in names)
 
 
 def span(numbers: list[float], digits: int) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 
-from autograder.thrift.computing import at_hand
+from autograder.thrift.computing import at_hand, by_matrix, reshaped
 
 # The two that `keras.layers.MultiHeadAttention` uses, for three axes.
 SPLITTING, MERGING = "abc,cde->abde", "abcd,cde->abe"
@@ -146,14 +145,7 @@ def _of_shape(layer, x, shape: tuple):
 
 
 def dense(layer, x):
-    import tensorflow as tf
-
-    kernel = layer._kernel.value
-    *outer, n = x.shape
-    rows = x if len(outer) == 1 else reshaped(x, (math.prod(outer), n))
-    y = tf.raw_ops.MatMul(a=rows, b=kernel)
-    y = y if len(outer) == 1 else reshaped(y, (*outer, kernel.shape[1]))
-    return _activated(layer, _biased(layer, y))
+    return _activated(layer, _biased(layer, by_matrix(x, layer._kernel.value)))
 
 
 def einsum_dense(layer, x):
@@ -201,10 +193,3 @@ def _biased(layer, y):
 
 def _activated(layer, y):
     return y if layer.activation is None else layer.activation(y)
-
-
-def reshaped(tensor, shape: tuple[int, ...]):
-    """Returns a tensor or a variable in another shape, whose sizes are all known."""
-    import tensorflow as tf
-
-    return tf.raw_ops.Reshape(tensor=tensor, shape=at_hand(shape))

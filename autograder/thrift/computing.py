@@ -95,14 +95,12 @@ def products(matmul: Callable) -> Callable:
     from tensorflow.python.framework.ops import EagerTensor
     from tensorflow.python.ops.resource_variable_ops import ResourceVariable
 
-    raw, factors = tf.raw_ops, (EagerTensor, ResourceVariable)
-
     @functools.wraps(matmul)
     def product(x1, x2):
         weights = x2.value if type(x2) is keras.Variable else x2
         if not (
             type(x1) is EagerTensor
-            and type(weights) in factors
+            and type(weights) in (EagerTensor, ResourceVariable)
             and x1.dtype == weights.dtype == tf.float32
             and x1.shape.rank > 1
             and weights.shape.rank > 1
@@ -110,17 +108,31 @@ def products(matmul: Callable) -> Callable:
             and tf.executing_eagerly()
         ):
             return matmul(x1, x2)
-        *outer, n = x1.shape
         if weights.shape.rank == 2:
-            if len(outer) == 1:
-                return raw.MatMul(a=x1, b=weights)
-            rows = raw.MatMul(a=tf.reshape(x1, (math.prod(outer), n)), b=weights)
-            return tf.reshape(rows, (*outer, weights.shape[1]))
-        if outer[:-1] == weights.shape[:-2]:
-            return raw.BatchMatMulV2(x=x1, y=weights)
+            return by_matrix(x1, weights)
+        if x1.shape[:-2] == weights.shape[:-2]:
+            return tf.raw_ops.BatchMatMulV2(x=x1, y=weights)
         return matmul(x1, x2)
 
     return product
+
+
+def by_matrix(x, weights):
+    """Multiplies rows, of shape `(..., n)`, by a matrix `(n, m)`."""
+    import tensorflow as tf
+
+    *outer, n = x.shape
+    if len(outer) == 1:
+        return tf.raw_ops.MatMul(a=x, b=weights)
+    y = tf.raw_ops.MatMul(a=reshaped(x, (math.prod(outer), n)), b=weights)
+    return reshaped(y, (*outer, weights.shape[1]))
+
+
+def reshaped(tensor, shape: tuple[int, ...]):
+    """Returns a tensor or a variable in another shape, whose sizes are all known."""
+    import tensorflow as tf
+
+    return tf.raw_ops.Reshape(tensor=tensor, shape=at_hand(shape))
 
 
 def known_by_type(kinds: tuple) -> tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import types
@@ -182,28 +183,30 @@ def at_once(initialize: Callable) -> Callable:
     from tensorflow.python.ops import gen_resource_variable_ops as operations
     from tensorflow.python.ops import resource_variable_ops as resources
 
-    def made(value, name: str, **named):
-        variable = resources.ResourceVariable.__new__(resources.ResourceVariable)
-        variable._in_graph_mode = False
-        scoped = context.context().scope_name + name
+    def made(variable, value):
+        """Does what `ResourceVariable._init_from_args` does outside of graphs."""
+        name = context.context().scope_name + variable.name
+        own = resources.ResourceVariable.__new__(resources.ResourceVariable)
+        own._in_graph_mode = False
         handle = resources.eager_safe_variable_handle(
-            value, value.shape, None, name, False
+            value, value.shape, None, variable.name, False
         )
-        handle._parent_trackable = weakref.ref(variable)
-        handle._name = f"{scoped}:0"
-        handle._unique_id = f"{scoped}_{ops.uid()}"
+        handle._parent_trackable = weakref.ref(own)
+        handle._name, handle._unique_id = f"{name}:0", f"{name}_{ops.uid()}"
         operations.assign_variable_op(handle, value)
         resources.BaseResourceVariable.__init__(
-            variable,
+            own,
+            trainable=variable.trainable,
             shape=value.shape,
             dtype=value.dtype,
             handle=handle,
-            name=f"{scoped}/",
+            synchronization=variable._map_synchronization(variable.synchronization),
+            aggregation=variable._map_aggregation(variable.aggregation),
+            name=f"{name}/",
             unique_id=handle._unique_id,
-            handle_name=scoped,
-            **named,
+            handle_name=name,
         )
-        return variable
+        return own
 
     def usual(variable) -> bool:
         return (
@@ -213,27 +216,25 @@ def at_once(initialize: Callable) -> Callable:
             and not ops.get_default_graph()._variable_creator_stack
         )
 
-    alike: list[bool] = []
+    def alike(variable, value) -> bool:
+        with contextlib.suppress(Exception):  # another TensorFlow has other attributes
+            return vars(made(variable, value)).keys() == vars(variable._value).keys()
+        return False
+
+    known: list[bool] = []
 
     @functools.wraps(initialize)
     def initialized(variable, value):
-        if False in alike or not usual(variable):
+        if known == [False] or not usual(variable):
             return initialize(variable, value)
         number = value() if callable(value) else value
         if type(number) is not ops.EagerTensor or number.dtype != tf.float32:
             return initialize(variable, number)
-        ours = made(
-            number,
-            variable.name,
-            trainable=variable.trainable,
-            synchronization=variable._map_synchronization(variable.synchronization),
-            aggregation=variable._map_aggregation(variable.aggregation),
-        )
-        if not alike:
-            initialize(variable, number)
-            alike.append(vars(variable._value).keys() == vars(ours).keys())
-        else:
-            variable._value = ours
+        if known:
+            variable._value = made(variable, number)
+            return None
+        initialize(variable, number)
+        known.append(alike(variable, number))
 
     return initialized
 

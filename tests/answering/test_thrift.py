@@ -14,9 +14,13 @@ from keras.src.initializers import constant_initializers, random_initializers
 from keras.src.layers import layer as keras_layer
 from keras.src.saving import saving_lib
 from tensorflow.python.framework import tensor_util
-from tensorflow.python.ops import array_ops_stack, gen_array_ops, gen_math_ops
+from tensorflow.python.ops import (
+    array_ops_stack,
+    gen_array_ops,
+    gen_math_ops,
+    resource_variable_ops,
+)
 from tensorflow.python.ops import gen_resource_variable_ops as operations
-from tensorflow.python.ops import resource_variable_ops
 from tensorflow.python.util import tf_stack
 
 from autograder import thrift
