@@ -36,6 +36,8 @@ from autograder.nbgrading import tools_on_path
 from autograder.results import SubmissionResult
 from autograder.safe import one_line
 
+BATCH = 100  # submissions whose rows are read and written together
+
 
 def gradebook_id(student: str) -> str:
     """Returns a student's id as nbgrader and its pages take it: a plain word.
@@ -176,12 +178,16 @@ def write_scores(
     with opened(db_url, course.id) as gradebook:
         with _uncommitted(gradebook):
             _enter(gradebook, assignment, results)
-        submissions = submissions_of(gradebook, assignment)
         judged = remembered(gradebook)
-        for result in results:
-            if result.status == "missing":
+        handed_in = {
+            gradebook_id(result.student): result
+            for result in results
+            if result.status != "missing"
+        }
+        for submission in submissions_of(gradebook, assignment):
+            result = handed_in.get(submission.student_id)
+            if result is None:
                 continue
-            submission = submissions[gradebook_id(result.student)]
             if result.submitted:
                 moment = datetime.fromisoformat(result.submitted)
                 submission.timestamp = _naive(moment)
@@ -255,23 +261,32 @@ def _enter(gradebook: Gradebook, assignment: str, results) -> None:
 
 def submissions_of(
     gradebook: Gradebook, assignment: str
-) -> dict[str, SubmittedAssignment]:
-    """Returns an assignment's submissions by student, in a handful of questions."""
-    notebooks = selectinload(SubmittedAssignment.notebooks)
-    asked = (
-        select(SubmittedAssignment)
+) -> Iterator[SubmittedAssignment]:
+    """Yields an assignment's submissions, read some at a time, by a few questions.
+
+    What the caller changes is flushed before the next ones are read, and those before
+    let go: a class is never held at once.
+    """
+    of_assignment = (
+        select(SubmittedAssignment.id)
         .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
         .where(Assignment.name == assignment)
-        .options(
-            selectinload(SubmittedAssignment.assignment),
-            notebooks.options(
-                undefer(SubmittedNotebook.score),
-                selectinload(SubmittedNotebook.grades).selectinload(Grade.cell),
-                selectinload(SubmittedNotebook.comments).selectinload(Comment.cell),
-            ),
-        )
     )
-    return {s.student_id: s for s in gradebook.db.scalars(asked)}
+    notebooks = selectinload(SubmittedAssignment.notebooks)
+    asked = select(SubmittedAssignment).options(
+        selectinload(SubmittedAssignment.assignment),
+        notebooks.options(
+            undefer(SubmittedNotebook.score),
+            selectinload(SubmittedNotebook.grades).selectinload(Grade.cell),
+            selectinload(SubmittedNotebook.comments).selectinload(Comment.cell),
+        ),
+    )
+    ids = list(gradebook.db.scalars(of_assignment))
+    for start in range(0, len(ids), BATCH):
+        some = SubmittedAssignment.id.in_(ids[start : start + BATCH])
+        yield from gradebook.db.scalars(asked.where(some)).all()
+        gradebook.db.flush()
+        gradebook.db.expunge_all()
 
 
 def _score(gradebook, notebook, result: SubmissionResult, written, given, judged):

@@ -40,8 +40,8 @@ def read_given(db_url: str, course: Course, assignment: str) -> dict[str, Given]
         return {}
     with opened(db_url, course.id) as gradebook:
         return {
-            student: _given(submission)
-            for student, submission in submissions_of(gradebook, assignment).items()
+            submission.student_id: _given(submission)
+            for submission in submissions_of(gradebook, assignment)
         }
 
 
