@@ -9,6 +9,7 @@ from autograder.thrift.computing import at_hand, by_matrix, reshaped
 
 # The two that `keras.layers.MultiHeadAttention` uses, for three axes.
 SPLITTING, MERGING = "abc,cde->abde", "abcd,cde->abe"
+PARAMETERS = ("_kernel", "bias", "gamma", "beta")
 # Activations that change no shape.
 EVEN = "linear relu gelu silu sigmoid tanh softmax".split()
 
@@ -58,6 +59,7 @@ def _plain_calls(classes) -> Callable:
 
     own = {cls: cls.call for cls in classes}
     tensors = ops.EagerTensor, ops.SymbolicTensor
+    parameters = keras.Variable, type(None)
 
     def plain(layer, given: tuple) -> bool:
         held = vars(layer)
@@ -70,6 +72,8 @@ def _plain_calls(classes) -> Callable:
             and type(layer).call is own[type(layer)]
             and "call" not in held
             and layer.dtype_policy.name == "float32"
+            # A weight may be tied: a tensor that is made of another's.
+            and all(type(held.get(name)) in parameters for name in PARAMETERS)
             and held.get("activity_regularizer") is None
             and not held.get("lora_enabled")
             and not held.get("_remat_mode")
@@ -105,9 +109,10 @@ def filled(filling: Callable) -> Callable:
 
 def shape_of_dense(layer, x) -> tuple | None:
     kernel = vars(layer).get("_kernel")
-    if kernel is None or not x.shape.rank >= 2 or x.shape[-1] != kernel.shape[0]:
+    if kernel is None or len(kernel.shape) != 2 or not x.shape.rank >= 2:
         return None
-    return *x.shape[:-1], kernel.shape[1]
+    n, m = kernel.shape
+    return (*x.shape[:-1], m) if x.shape[-1] == n and _fits(layer.bias, (m,)) else None
 
 
 def shape_of_einsum_dense(layer, x) -> tuple | None:
@@ -116,18 +121,22 @@ def shape_of_einsum_dense(layer, x) -> tuple | None:
         return None
     c, d, e = kernel.shape
     if layer.equation == SPLITTING and x.shape.rank == 3 and x.shape[2] == c:
-        return *x.shape[:2], d, e
+        return (*x.shape[:2], d, e) if _fits(layer.bias, (d, e)) else None
     if layer.equation == MERGING and x.shape.rank == 4 and x.shape[2:] == (c, d):
-        return *x.shape[:2], e
+        return (*x.shape[:2], e) if _fits(layer.bias, (e,)) else None
     return None
 
 
 def shape_of_normalization(layer, x) -> tuple | None:
     """Of one over the last axis."""
-    sizes = {tuple(p.shape) for p in (layer.gamma, layer.beta) if p is not None}
-    last = list(layer.axis) in ([-1], [x.shape.rank - 1])
-    fits = last and sizes <= {tuple(x.shape[-1:])} and not layer.rms_scaling
+    last = list(layer.axis) in ([-1], [x.shape.rank - 1]) and not layer.rms_scaling
+    size = tuple(x.shape[-1:])
+    fits = last and _fits(layer.gamma, size) and _fits(layer.beta, size)
     return tuple(x.shape) if fits else None
+
+
+def _fits(weight, shape: tuple) -> bool:
+    return weight is None or tuple(weight.shape) == shape
 
 
 def _of_shape(layer, x, shape: tuple):

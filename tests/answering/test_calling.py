@@ -189,6 +189,18 @@ def test_lora_and_a_weight_that_a_scope_replaces():
         np.testing.assert_allclose(moved, plain(y) + 1, 1e-5, 1e-5)
 
 
+def test_weights_that_are_tied_are_tensors():
+    layer, x = built("dense")
+    tied, y = built("normalization")
+    object.__setattr__(layer, "_kernel", keras.ops.transpose(tf.ones((4, 5))))
+    object.__setattr__(layer, "bias", tf.ones((1, 4)))
+    object.__setattr__(tied, "gamma", tf.ones(5))
+    before = layer(x).numpy(), tied(y).numpy()
+    with thrift.thrifty():
+        for told, due in zip((layer(x), tied(y)), before, strict=True):
+            np.testing.assert_allclose(told, due, 1e-6, 1e-6)
+
+
 def test_it_is_taken_where_nothing_is_to_be_looked_after(monkeypatch):
     taken = []
     for name in ("dense", "einsum_dense", "layer_normalization"):
